@@ -1,0 +1,36 @@
+"""The batch rule: a batch of 1 fits any other, otherwise batches must match."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def rows(*values: Any, **named: Any) -> int:
+    """The number of rows B that these values have together; None counts as absent.
+
+    A value is a wire value or an array whose first axis is the batch. Raises ValueError where two batches,
+    neither of 1, differ; values given by keyword are named in the message as the node's ports.
+    """
+    labelled = [(type(value).__name__, value) for value in values] + list(named.items())
+    sizes = [(label, _batch(value)) for label, value in labelled if value is not None]
+    result = max((size for _, size in sizes), default=1)
+    wrong = [f"{label} has {size}" for label, size in sizes if size not in (1, result)]
+    if wrong:
+        widest = next(label for label, size in sizes if size == result)
+        raise ValueError(
+            f"batches do not match: {widest} has {result} rows, but {', '.join(wrong)}; "
+            f"link batches of {result}, or of 1"
+        )
+    return result
+
+
+def expand(array: NDArray[Any], count: int) -> NDArray[Any]:
+    """`array` (B or 1, ...) as (count, ...), a batch of 1 as a view. Raises ValueError for another batch."""
+    if array.shape[0] not in (1, count):
+        raise ValueError(f"a batch of {array.shape[0]} cannot become one of {count}")
+    return np.broadcast_to(array, (count, *array.shape[1:]))
+
+
+def _batch(value: Any) -> int:
+    return int(value.batch if hasattr(value, "batch") else np.shape(value)[0])

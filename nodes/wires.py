@@ -1,0 +1,274 @@
+"""The wire types of the Kandinsky nodes and the values that travel on them.
+
+Values are frozen dataclasses of read-only float32 NumPy arrays, so that neither the engine, nor the cache, nor
+saving a picture needs torch. Tensors are converted on the way in. Handles name parts of a checkpoint; they hold
+what planning needs from the configs and open no weights.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:  # until graph/types.py is there
+    from graph.types import wire
+except ImportError:
+
+    def wire(**_):
+        return lambda kind: kind
+
+
+Array = NDArray[np.float32]
+Sizes = tuple[int | str, ...]
+
+
+def frozen(value: Any, sizes: Sizes, name: str) -> Array:
+    """`value` (array, nested list or torch tensor) as a read-only float32 array of its own.
+
+    `sizes` describes the shape: a number is a size that must match, a letter any size of at least 1.
+    Raises ValueError naming `name` where rank or sizes differ.
+    """
+    if hasattr(value, "detach"):  # a torch tensor, which may be on another device or in a dtype NumPy lacks
+        value = value.detach().cpu().float().numpy()
+    array = np.array(value, dtype=np.float32, order="C")
+    fits = len(array.shape) == len(sizes) and all(
+        size == wanted if isinstance(wanted, int) else size > 0
+        for size, wanted in zip(array.shape, sizes, strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(map(str, sizes))
+        raise ValueError(f"{name} must have the shape ({wanted}), got {array.shape}")
+    array.setflags(write=False)
+    return array
+
+
+class Value:
+    """What the value dataclasses share: arrays are frozen and checked when a value is made."""
+
+    arrays: ClassVar[Mapping[str, Sizes]]
+
+    def __post_init__(self) -> None:
+        for name, sizes in self.arrays.items():
+            object.__setattr__(self, name, frozen(getattr(self, name), sizes, name))
+        batches = {getattr(self, name).shape[0] for name in self.arrays}
+        if len(batches) > 1:
+            raise ValueError(
+                f"the arrays of {type(self).__name__} differ in their number of rows: {self.shapes}"
+            )
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each array, by field name."""
+        return {name: getattr(self, name).shape for name in self.arrays}
+
+    @property
+    def batch(self) -> int:
+        """The number of rows B."""
+        return int(getattr(self, next(iter(self.arrays))).shape[0])
+
+
+class ArrayValue(Value):
+    """A value that is one array and can be used as one: `np.asarray(value)`, `value.shape`."""
+
+    @property
+    def array(self) -> Array:
+        return getattr(self, next(iter(self.arrays)))  # type: ignore[no-any-return]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.array, dtype=dtype, copy=copy)
+
+
+@wire(name="image", title="Image", colour="#3b82f6", help="Pictures in RGB, values 0 to 1.")
+@dataclass(frozen=True, eq=False)
+class Image(ArrayValue):
+    """image (B, H, W, 3) in 0..1, RGB."""
+
+    image: Array
+    arrays: ClassVar = {"image": ("B", "H", "W", 3)}
+
+
+@wire(name="mask", title="Mask", colour="#7c8594", help="Where to repaint: 1 is repainted, 0 is kept.")
+@dataclass(frozen=True, eq=False)
+class Mask(ArrayValue):
+    """mask (B, H, W) in 0..1, 1 = repaint."""
+
+    mask: Array
+    arrays: ClassVar = {"mask": ("B", "H", "W")}
+
+
+@wire(name="text_embeds", title="Text embeds", colour="#bd8600", help="What a text encoder made of a prompt.")
+@dataclass(frozen=True, eq=False)
+class TextEmbeds(Value):
+    """text_embeds (B, D) pooled, hidden_states (B, L, E), attention_mask (B, L) of 0 and 1, of one system."""
+
+    text_embeds: Array
+    hidden_states: Array
+    attention_mask: Array
+    system: str
+    arrays: ClassVar = {
+        "text_embeds": ("B", "D"),
+        "hidden_states": ("B", "L", "E"),
+        "attention_mask": ("B", "L"),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden_states.shape[1] != self.attention_mask.shape[1]:
+            raise ValueError(
+                f"hidden_states and attention_mask differ in their number of tokens: {self.shapes}"
+            )
+
+
+@wire(
+    name="image_embeds", title="Image embeds", colour="#e8599f", help="A picture's meaning, as CLIP sees it."
+)
+@dataclass(frozen=True, eq=False)
+class ImageEmbeds(ArrayValue):
+    """image_embeds (B, D), not normalised, of one system."""
+
+    image_embeds: Array
+    system: str
+    arrays: ClassVar = {"image_embeds": ("B", "D")}
+
+
+@wire(name="latents", title="Latents", colour="#b04be8", help="A picture in MoVQ's compressed space.")
+@dataclass(frozen=True, eq=False)
+class Latents(ArrayValue):
+    """latents (B, C, h, w) that stand for pictures of width x height pixels, of one system."""
+
+    latents: Array
+    width: int
+    height: int
+    system: str
+    arrays: ClassVar = {"latents": ("B", "C", "h", "w")}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.width < 1 or self.height < 1:
+            raise ValueError(
+                f"latents stand for a picture of at least 1 x 1 pixels, got {self.width} x {self.height}"
+            )
+
+
+@wire(
+    name="depth_hint",
+    title="Depth hint",
+    colour="#1f9e8f",
+    help="How near each pixel is: 1 is near, 0 is far.",
+)
+@dataclass(frozen=True, eq=False)
+class DepthHint(ArrayValue):
+    """depth_hint (B, 3, H, W) in 0..1, 1 = near, the same in all three channels."""
+
+    depth_hint: Array
+    arrays: ClassVar = {"depth_hint": ("B", 3, "H", "W")}
+
+
+class LatentPreview(NamedTuple):
+    """A linear map from latents to colours in 0..1, rgb = latents @ matrix + bias: a cheap look at latents."""
+
+    matrix: tuple[tuple[float, float, float], ...]  # one row for each latent channel
+    bias: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handle:
+    """A part of a checkpoint: where its weights lie and what its configs say. Opens nothing.
+
+    `fingerprint` is a sha256 over the content of the part's files: it alone stands for the weights in cache
+    keys, so that paths, device and offload do not count.
+    """
+
+    part: ClassVar[str]
+    source: str  # as the workflow says it
+    revision: str  # the commit of a hub checkpoint, "" for a folder
+    root: Path  # the checkpoint's folder
+    folder: Path  # this part's folder, or its one file
+    weights: tuple[Path, ...] = field(compare=False)  # the part's safetensors files
+    system: str  # "2.0", "2.1", "2.2" or "3"
+    variant: str  # "text2img", "inpaint", "controlnet_depth" or "flash"
+    dtype: str  # "float32", "float16" or "bfloat16"
+    device: str  # "cpu", "cuda", "cuda:N" or "mps"
+    offload: str  # "none", "model" or "sequential"
+    fingerprint: str
+    config: Mapping[str, Any] = field(compare=False, repr=False)  # config.json of the part
+    recommended: Mapping[str, Any] = field(compare=False, repr=False)  # recommended.json, {} without one
+
+    @property
+    def cache_key(self) -> str:
+        """What the results of a node that uses this part depend on."""
+        return ":".join((self.part, self.system, self.variant, self.dtype, self.fingerprint))
+
+
+@wire(name="text_encoder", title="Text encoder", colour="#a5702a", help="The network that reads prompts.")
+@dataclass(frozen=True, kw_only=True)
+class TextEncoder(Handle):
+    """The text encoder of a checkpoint and its tokenizer."""
+
+    part: ClassVar[str] = "text_encoder"
+    tokenizer: Path  # the tokenizer's folder
+
+
+@wire(
+    name="image_encoder", title="Image encoder", colour="#b0406f", help="The network that looks at pictures."
+)
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoder(Handle):
+    """The CLIP vision encoder of a checkpoint and how pictures are prepared for it."""
+
+    part: ClassVar[str] = "image_encoder"
+    image_processor: Mapping[str, Any] = field(compare=False, repr=False)  # preprocessor_config.json
+
+
+@wire(name="prior", title="Prior", colour="#d9480f", help="The network that turns text into image embeds.")
+@dataclass(frozen=True, kw_only=True)
+class Prior(Handle):
+    """The prior of a checkpoint and its scheduler."""
+
+    part: ClassVar[str] = "prior"
+    scheduler: Mapping[str, Any] = field(compare=False, repr=False)  # scheduler_config.json
+    embedding_dim: int  # D of the embeds it takes and makes
+
+
+@wire(name="unet", title="UNet", colour="#5f55c9", help="The network that paints latents from noise.")
+@dataclass(frozen=True, kw_only=True)
+class UNet(Handle):
+    """The UNet of a checkpoint, its scheduler, and what its latents are."""
+
+    part: ClassVar[str] = "unet"
+    scheduler: Mapping[str, Any] = field(compare=False, repr=False)  # scheduler_config.json
+    latent_channels: int
+    latent_factor: int  # pixels a latent stands for, in each direction
+    preview: LatentPreview | None
+
+
+@wire(name="movq", title="MoVQ", colour="#2c7fb8", help="The network between pixels and latents.")
+@dataclass(frozen=True, kw_only=True)
+class MoVQ(Handle):
+    """The image autoencoder of a checkpoint."""
+
+    part: ClassVar[str] = "movq"
+    latent_channels: int
+    latent_factor: int
+    preview: LatentPreview | None
+
+
+@wire(
+    name="depth_estimator",
+    title="Depth estimator",
+    colour="#4c8c3c",
+    help="The network that sees how far things are.",
+)
+@dataclass(frozen=True, kw_only=True)
+class DepthEstimator(Handle):
+    """A depth estimation network and how pictures are prepared for it."""
+
+    part: ClassVar[str] = "depth_estimator"
+    image_processor: Mapping[str, Any] = field(compare=False, repr=False)
