@@ -1,8 +1,8 @@
 """The wire types of the Kandinsky nodes and the values that travel on them.
 
-Values are frozen dataclasses of read-only float32 NumPy arrays, so that neither the engine, nor the cache, nor
-saving a picture needs torch. Tensors are converted on the way in. Handles name parts of a checkpoint; they hold
-what planning needs from the configs and open no weights.
+Values are frozen dataclasses of read-only float32 NumPy arrays, so that neither the engine, nor the cache,
+nor saving a picture needs torch. Tensors are converted on the way in. Handles name parts of a checkpoint;
+they hold what planning needs from the configs and open no weights.
 """
 
 from collections.abc import Mapping
@@ -13,13 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-try:  # until graph/types.py is there
-    from graph.types import wire
-except ImportError:
-
-    def wire(**_):
-        return lambda kind: kind
-
+from graph.types import wire
 
 Array = NDArray[np.float32]
 Sizes = tuple[int | str, ...]
@@ -172,7 +166,7 @@ class DepthHint(ArrayValue):
 
 
 class LatentPreview(NamedTuple):
-    """A linear map from latents to colours in 0..1, rgb = latents @ matrix + bias: a cheap look at latents."""
+    """A linear map from latents to colours in 0..1, rgb = latents @ matrix + bias: a quick look."""
 
     matrix: tuple[tuple[float, float, float], ...]  # one row for each latent channel
     bias: tuple[float, float, float]
@@ -207,7 +201,13 @@ class Handle:
         return ":".join((self.part, self.system, self.variant, self.dtype, self.fingerprint))
 
 
-@wire(name="text_encoder", title="Text encoder", colour="#a5702a", help="The network that reads prompts.")
+@wire(
+    name="text_encoder",
+    title="Text encoder",
+    colour="#a5702a",
+    help="The network that reads prompts.",
+    handle=True,
+)
 @dataclass(frozen=True, kw_only=True)
 class TextEncoder(Handle):
     """The text encoder of a checkpoint and its tokenizer."""
@@ -217,7 +217,11 @@ class TextEncoder(Handle):
 
 
 @wire(
-    name="image_encoder", title="Image encoder", colour="#b0406f", help="The network that looks at pictures."
+    name="image_encoder",
+    title="Image encoder",
+    colour="#b0406f",
+    help="The network that looks at pictures.",
+    handle=True,
 )
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoder(Handle):
@@ -227,7 +231,13 @@ class ImageEncoder(Handle):
     image_processor: Mapping[str, Any] = field(compare=False, repr=False)  # preprocessor_config.json
 
 
-@wire(name="prior", title="Prior", colour="#d9480f", help="The network that turns text into image embeds.")
+@wire(
+    name="prior",
+    title="Prior",
+    colour="#d9480f",
+    help="The network that turns text into image embeds.",
+    handle=True,
+)
 @dataclass(frozen=True, kw_only=True)
 class Prior(Handle):
     """The prior of a checkpoint and its scheduler."""
@@ -237,7 +247,13 @@ class Prior(Handle):
     embedding_dim: int  # D of the embeds it takes and makes
 
 
-@wire(name="unet", title="UNet", colour="#5f55c9", help="The network that paints latents from noise.")
+@wire(
+    name="unet",
+    title="UNet",
+    colour="#5f55c9",
+    help="The network that paints latents from noise.",
+    handle=True,
+)
 @dataclass(frozen=True, kw_only=True)
 class UNet(Handle):
     """The UNet of a checkpoint, its scheduler, and what its latents are."""
@@ -249,7 +265,9 @@ class UNet(Handle):
     preview: LatentPreview | None
 
 
-@wire(name="movq", title="MoVQ", colour="#2c7fb8", help="The network between pixels and latents.")
+@wire(
+    name="movq", title="MoVQ", colour="#2c7fb8", help="The network between pixels and latents.", handle=True
+)
 @dataclass(frozen=True, kw_only=True)
 class MoVQ(Handle):
     """The image autoencoder of a checkpoint."""
@@ -265,6 +283,7 @@ class MoVQ(Handle):
     title="Depth estimator",
     colour="#4c8c3c",
     help="The network that sees how far things are.",
+    handle=True,
 )
 @dataclass(frozen=True, kw_only=True)
 class DepthEstimator(Handle):
