@@ -17,7 +17,7 @@ LARGEST_SIZE = 1 << 20
 MOST_ITEMS = 16
 
 
-class UnsupportedConfig(ValueError):  # noqa: N818 - the name says it
+class UnsupportedConfig(ValueError):
     """A config asks for what a network does not do. Names the field, its value and what is supported."""
 
 

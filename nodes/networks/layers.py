@@ -3,7 +3,8 @@
 import math
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 
 def sinusoid(t: Tensor, width: int) -> Tensor:
@@ -28,3 +29,16 @@ def to_map(tokens: Tensor, like: Tensor) -> Tensor:
     """View tokens (B, h*w, C) as a channels-last map (B, C, h, w) of the size of `like`: never a copy."""
     batch, _, height, width = like.shape
     return tokens.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+class TimeEmbedding(nn.Module):
+    """Two linear layers that turn a sinusoid into the embedding of a timestep."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(inputs, width)
+        self.linear_2 = nn.Linear(width, width)
+
+    def forward(self, waves: Tensor) -> Tensor:
+        """waves (B, inputs) -> (B, width)."""
+        return self.linear_2(F.silu(self.linear_1(waves)))

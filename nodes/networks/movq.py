@@ -81,7 +81,7 @@ class MoVQConfig:
     @property
     def factor(self) -> int:
         """Pixels per latent along each side."""
-        return 1 << len(self.block_out_channels) - 1
+        return 1 << (len(self.block_out_channels) - 1)
 
 
 class SpatialNorm(nn.Module):
