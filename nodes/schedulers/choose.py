@@ -28,8 +28,8 @@ def scheduler(config: Mapping[str, Any], name: str | None = None) -> Scheduler:
     """The scheduler a parsed `scheduler_config.json` was saved with, or another on the same diffusion.
 
     `name` is None (what `_class_name` says), "ddpm", "ddim" or "dpmpp_2m". Another scheduler takes over the
-    noise table, the prediction and its clipping; how it goes through them (spacing, offset, variance) comes from
-    the config only where that is written there. Raises UnsupportedSchedule.
+    noise table, the prediction and its clipping; spacing, offset and variance it takes from the config only
+    where they are written there. Raises UnsupportedSchedule.
     """
     if name is not None and name not in BY_NAME:
         raise UnsupportedSchedule(f"unknown scheduler {name!r}; known are {', '.join(BY_NAME)}")
