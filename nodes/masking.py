@@ -27,8 +27,8 @@ def keep_mask(mask: Array, width: int, height: int) -> Array:
 def _nearest(there: int, wanted: int) -> NDArray[np.intp]:
     """Which of `there` samples stands for each of `wanted`, in float32 as torch's interpolate counts."""
     index = np.floor(np.arange(wanted, dtype=np.float32) * np.float32(there / wanted))
-    index = np.minimum(index, there - 1)
-    return index.astype(np.intp)
+    chosen: NDArray[np.intp] = np.minimum(index, there - 1).astype(np.intp)
+    return chosen
 
 
 def eroded(keep: NDArray[np.bool_]) -> NDArray[np.bool_]:

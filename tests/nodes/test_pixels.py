@@ -151,6 +151,7 @@ def test_truncated(kind: str) -> None:
             read_image(data[:length])
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @given(data=st.data())
 @settings(max_examples=150, deadline=None)
 def test_damage_gives_a_picture_or_one_clear_error(data: st.DataObject) -> None:
