@@ -1,0 +1,238 @@
+"""Which files a workflow may read, and what names their content.
+
+Workflows come from strangers: a path in one is followed (links and all) only below the folder it lies in,
+`inputs/` of the current folder, and the folders that the user allowed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+
+from graph.fingerprints import FingerprintIndex, open_regular
+
+__all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "models_folder"]
+
+SIZE_LIMIT = 1 << 30
+"""Bytes of the largest file that a node may read as a whole."""
+
+_TEXT_LIMIT = 4096
+_SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_WEB = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+
+class FileRefused(ValueError):
+    """A path that may not or cannot be read; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file that a workflow names: on disk, or carried by the workflow itself (then `path` is None)."""
+
+    path: Path | None
+    name: str
+    sha256: str
+    content: bytes | None = field(default=None, repr=False, compare=False)
+
+    def read(self) -> bytes:
+        """The bytes that `sha256` stands for. Raises FileRefused if the file changed since it was found."""
+        if self.content is not None:
+            return self.content
+        assert self.path is not None
+        try:
+            with open_regular(self.path) as file:
+                data = file.read(SIZE_LIMIT + 1)
+        except OSError as error:
+            raise FileRefused(f"{self.name!r} cannot be read: {error.strerror or error}.") from None
+        if len(data) > SIZE_LIMIT or hashlib.sha256(data).hexdigest() != self.sha256:
+            raise FileRefused(f"{self.name!r} changed while the workflow ran: run it again.")
+        return data
+
+
+class Files:
+    """What a workflow may read.
+
+    Args:
+        base: the folder the workflow lies in; None if it lies in none. Relative paths start here.
+        roots: more folders that may be read: each `--allow`.
+        assets: sha256 hex -> base64, the files that the workflow carries.
+        index: remembers the sha256 of files; by default for this process only.
+        cwd: the current folder, whose `inputs/` may be read, too.
+        models: the models folder, which may be read, too; `models_folder()` if None.
+    """
+
+    def __init__(
+        self,
+        base: Path | None,
+        roots: Sequence[Path] = (),
+        assets: Mapping[str, str] | None = None,
+        index: FingerprintIndex | None = None,
+        cwd: Path | None = None,
+        models: Path | None = None,
+    ) -> None:
+        self.cwd = (cwd or Path.cwd()).absolute()
+        self.base = base.absolute() if base is not None else None
+        self.inputs = self.cwd / "inputs"
+        self.index = index or FingerprintIndex()
+        self.models = (models or models_folder()).absolute()
+        own = [folder for folder in (self.base, self.inputs, self.models) if folder is not None]
+        self.roots = tuple(dict.fromkeys(folder.resolve() for folder in [*own, *roots]))
+        self._assets = dict(assets or {})
+        self._allowed: set[str] = set()
+
+    def allow(self, path: str | Path) -> None:
+        """Let this very path be read, wherever it leads: the user wrote it (`--set`).
+
+        A relative one is then also looked for in the current folder, and there first.
+        """
+        self._allowed.add(str(path))
+
+    def file(self, text: str) -> LocalFile:
+        """The file that a workflow calls `text`: a path, or "sha256:<hex>".
+
+        Raises:
+            FileRefused: outside the allowed folders, missing, no regular file, or larger than SIZE_LIMIT.
+        """
+        if text.startswith("sha256:"):
+            return self._by_content(text)
+        path = self._find(text)
+        return LocalFile(path, path.name, self._fingerprint(path, text))
+
+    def folder(self, text: str) -> Path:
+        """The folder (or file: a checkpoint may be either) that a workflow calls `text`, with links resolved.
+
+        Raises:
+            FileRefused: outside the allowed folders, missing, or neither a folder nor a regular file.
+        """
+        path = self._find(text)
+        if not (path.is_dir() or path.is_file()):
+            raise FileRefused(f"{text!r} is neither a folder nor a regular file.")
+        return path
+
+    def sha256(self, path: Path) -> str:
+        """The sha256 of a file's content in hex, remembered by path, size and time.
+
+        Raises:
+            OSError: when it cannot be read.
+        """
+        return self.index.sha256(path)
+
+    def _find(self, text: str) -> Path:
+        _refuse_odd_text(text)
+        allowed_missing: Path | None = None
+        for path in self._candidates(text):
+            try:
+                real = path.resolve()
+                if text not in self._allowed and not self._is_allowed(real):
+                    continue
+                if real.exists():
+                    return real
+            except (OSError, RuntimeError, ValueError) as error:
+                why = getattr(error, "strerror", None) or "its links lead in a circle"
+                raise FileRefused(f"{text!r} cannot be opened: {why}.") from None
+            allowed_missing = allowed_missing or path
+        if allowed_missing is None:
+            folders = ", ".join(str(root) for root in self.roots)
+            raise FileRefused(
+                f"{text!r} lies outside the folders that this workflow may read ({folders}); "
+                "--allow DIR adds one."
+            )
+        raise FileRefused(f"{text!r} does not exist{_nearest(allowed_missing)}.")
+
+    def _candidates(self, text: str) -> Iterator[Path]:
+        if Path(text).is_absolute():
+            yield Path(text)
+            return
+        if text in self._allowed:
+            yield self.cwd / text
+        if self.base is not None:
+            yield self.base / text
+        yield self.inputs / text
+
+    def _is_allowed(self, real: Path) -> bool:
+        return any(real.is_relative_to(root) for root in self.roots)
+
+    def _fingerprint(self, path: Path, text: str) -> str:
+        try:
+            status = path.stat()
+            if stat.S_ISDIR(status.st_mode):
+                raise FileRefused(f"{text!r} is a folder; a file was expected.")
+            if not stat.S_ISREG(status.st_mode):
+                raise FileRefused(f"{text!r} is not a regular file but a device, pipe or socket.")
+            if status.st_size > SIZE_LIMIT:
+                raise FileRefused(
+                    f"{text!r} has {status.st_size:,} bytes; at most {SIZE_LIMIT:,} can be read."
+                )
+            return self.sha256(path)
+        except OSError as error:
+            raise FileRefused(f"{text!r} cannot be read: {error.strerror or error}.") from None
+
+    def _by_content(self, text: str) -> LocalFile:
+        match = _SHA256.fullmatch(text)
+        if match is None:
+            raise FileRefused(f"{text[:90]!r} is not sha256: and 64 hexadecimal digits in lower case.")
+        wanted = match[1]
+        for name in sorted(_names(self.inputs)):
+            if name.startswith(wanted):
+                path = (self.inputs / name).resolve()
+                if path.is_file() and self._is_allowed(path) and self._fingerprint(path, name) == wanted:
+                    return LocalFile(path, name, wanted)
+        if wanted not in self._assets:
+            raise FileRefused(f"{text!r} is neither in {self.inputs} nor among the workflow's assets.")
+        return LocalFile(None, text, wanted, self._asset(wanted))
+
+    def _asset(self, wanted: str) -> bytes:
+        written = self._assets[wanted]
+        if len(written) > SIZE_LIMIT:
+            raise FileRefused(f"The asset {wanted} is too large.")
+        try:
+            content = base64.b64decode(written, validate=True)
+        except (binascii.Error, ValueError):
+            raise FileRefused(f"The asset {wanted} is not base64.") from None
+        if hashlib.sha256(content).hexdigest() != wanted:
+            raise FileRefused(f"The asset {wanted} has another content than its name says.")
+        return content
+
+
+def models_folder() -> Path:
+    """Where checkpoints lie: `KANDINSKY_MODELS`, else a folder among the user's data."""
+    named = os.environ.get("KANDINSKY_MODELS")
+    if named:
+        return Path(named).absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("kandinsky-canvas", appauthor=False) / "models"
+
+
+def _refuse_odd_text(text: str) -> None:
+    if not text:
+        raise FileRefused("No file is named.")
+    if len(text) > _TEXT_LIMIT:
+        raise FileRefused(f"A path of {len(text):,} characters is too long.")
+    if any(ord(character) < 32 for character in text):
+        raise FileRefused(f"{text!r} holds a control character; no path does.")
+    if _WEB.match(text):
+        raise FileRefused(f"{text!r} is an address; only files on this machine can be read.")
+
+
+def _nearest(path: Path) -> str:
+    """ ", did you mean ...?" for the first part of a path that does not exist."""
+    while not path.parent.is_dir() and path.parent != path:
+        path = path.parent
+    near = get_close_matches(path.name, _names(path.parent), n=1)
+    return f"; the nearest name there is {near[0]!r}" if near else ""
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names are all that is needed
+    except OSError:
+        return []

@@ -1,0 +1,124 @@
+"""What is remembered of files by path, size and time, so that nothing large is read twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+import stat
+import time
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from threading import Lock
+
+SETTLED_NS = 2_000_000_000
+"""A file changed less than 2 s ago may change again within the same tick of its clock: not remembered."""
+
+_LIMIT = 100_000
+_TABLE = """CREATE TABLE IF NOT EXISTS facts
+    (number INTEGER PRIMARY KEY, path BLOB, kind TEXT, stamp TEXT, fact TEXT, UNIQUE (path, kind))"""
+
+
+class FingerprintIndex:
+    """Facts about files (`kind` -> text) that hold until the file changes; shared by processes.
+
+    A damaged, unwritable or missing index is an empty one. Without a path it lives in memory only.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._database: sqlite3.Connection | None = None
+
+    def get(self, path: Path, kind: str, status: os.stat_result) -> str | None:
+        """The fact about the file that was remembered when it was as `status` says; None if there is none."""
+        rows = self._do(
+            "SELECT fact FROM facts WHERE path = ? AND kind = ? AND stamp = ?",
+            (os.fsencode(path), kind, _stamp(status)),
+        )
+        return str(rows[0][0]) if rows else None
+
+    def put(self, path: Path, kind: str, status: os.stat_result, fact: str) -> None:
+        """Remember a fact found when the file was as `status` says, unless the file changed just now."""
+        if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) >= SETTLED_NS:
+            self._do(
+                "INSERT OR REPLACE INTO facts (path, kind, stamp, fact) VALUES (?, ?, ?, ?)",
+                (os.fsencode(path), kind, _stamp(status), fact),
+            )
+
+    def sha256(self, path: Path) -> str:
+        """The sha256 of a regular file's content, in hex.
+
+        Raises:
+            OSError: when it cannot be read, or is no regular file.
+        """
+        with open_regular(path) as file:
+            before = os.fstat(file.fileno())
+            known = self.get(path, "sha256", before)
+            if known is not None:
+                return known
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+            if _stamp(os.fstat(file.fileno())) == _stamp(before):
+                self.put(path, "sha256", before, found)
+            return found
+
+    def _do(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
+        with self._lock:
+            for target in (self._path, self._path, None):
+                try:
+                    if self._database is None:
+                        self._database = _opened(target)
+                    return self._database.execute(statement, values).fetchall()
+                except sqlite3.OperationalError as error:  # busy, full or read-only: memory will do
+                    self._close()
+                    if "locked" in str(error):
+                        return []
+                    self._path = None
+                except (sqlite3.DatabaseError, OSError):  # damaged: start anew, then in memory
+                    self._close()
+                    if target is not None:
+                        with suppress(OSError):
+                            target.unlink()
+        return []
+
+    def _close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a regular file to read its bytes.
+
+    Raises:
+        OSError: when it cannot be opened, or is a device, pipe or socket (which is not waited for).
+    """
+    without_waiting = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    file = os.fdopen(os.open(path, without_waiting), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(f"{path} is not a regular file")
+    return file
+
+
+def _opened(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path or ":memory:", timeout=2.0, isolation_level=None, check_same_thread=False)
+    try:
+        # Losing the last lines in a power cut only costs reading those files again.
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute(_TABLE)
+        newest = "SELECT MAX(number) FROM facts"
+        database.execute(f"DELETE FROM facts WHERE number <= ({newest}) - ?", (_LIMIT,))
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
+
+def _stamp(status: os.stat_result) -> str:
+    """What changes whenever the content does; ctime and inode see `cp -p` and `mv`."""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}:{status.st_ino}"
