@@ -67,7 +67,7 @@ class PriorConfig:
 
 @dataclass(frozen=True)
 class Prefix:
-    """The constant beginning of a batch of sequences: text tokens without padding, then the text embedding."""
+    """The constant beginning of sequences: text tokens without padding, then the text embedding."""
 
     keys_values: tuple[tuple[Tensor, Tensor], ...]  # for each layer, (B, heads, L, head_dim) each
     bias: Tensor  # (B, 1, 1, L), added to the attention's logits: MASKED where a shorter text is padded
@@ -216,7 +216,7 @@ class PriorTransformer(nn.Module):
         t: Tensor | float,
         text_embeds: Tensor,
         hidden_states: Tensor,
-        mask: Tensor | None = None,
+        mask: Tensor,
     ) -> Tensor:
         """One step with a prefix of its own: what training wants. Shapes as in `prefix` and `step`."""
         return self.step(x, t, self.prefix(text_embeds, hidden_states, mask))
