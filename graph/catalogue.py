@@ -1,0 +1,84 @@
+"""Every node type by id: this project's, and those of installed packs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from types import ModuleType
+
+from graph.node import NodeType
+
+_BARE = re.compile(r"[a-z][a-z0-9_]*")
+_PACKED = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z_][A-Za-z0-9_]*")
+
+PROJECT = "kandinsky"
+"""The entry point whose node types have bare ids."""
+
+
+class Catalogue(Mapping[str, NodeType]):
+    """Node types by id.
+
+    A second type with a known id is refused, never silently preferred.
+    """
+
+    def __init__(self, node_types: Iterable[NodeType] = ()) -> None:
+        self._types: dict[str, NodeType] = {}
+        for node_type in node_types:
+            self.add(node_type)
+
+    def add(self, node_type: NodeType) -> None:
+        """Add a node type.
+
+        Raises:
+            ValueError: when the id is taken or is not of the form `name` or `pack/name`.
+        """
+        if not (_BARE.fullmatch(node_type.id) or _PACKED.fullmatch(node_type.id)):
+            raise ValueError(f"node type id {node_type.id!r} is not of the form name or pack/name")
+        known = self._types.get(node_type.id)
+        if known is not None and known is not node_type:
+            raise ValueError(
+                f"node type {node_type.id!r} is declared twice: in {known.function.__module__} "
+                f"and in {node_type.function.__module__}"
+            )
+        self._types[node_type.id] = node_type
+
+    def __getitem__(self, id: str) -> NodeType:
+        return self._types[id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+
+def node_types_of(module: ModuleType) -> Iterator[NodeType]:
+    """The node types among a module's public names."""
+    for value in vars(module).values():
+        declared = getattr(value, "node_type", None)
+        if isinstance(declared, NodeType):
+            yield declared
+
+
+@cache
+def installed() -> Catalogue:
+    """The node types of every pack that names its module in the entry-point group `kandinsky.nodes`.
+
+    Raises:
+        ValueError: when two packs declare the same id, or a third-party pack declares a bare one.
+    """
+    points = sorted(
+        importlib.metadata.entry_points(group="kandinsky.nodes"), key=lambda p: (p.name != PROJECT, p.name)
+    )
+    catalogue = Catalogue()
+    for point in points:
+        for node_type in node_types_of(importlib.import_module(point.value)):
+            if point.name != PROJECT and "/" not in node_type.id:
+                raise ValueError(
+                    f"pack {point.name!r} declares the bare node type {node_type.id!r}: expected pack/name"
+                )
+            catalogue.add(node_type)
+    return catalogue

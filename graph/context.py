@@ -1,0 +1,134 @@
+"""What a node may ask the engine for: the run fills in parameters annotated with these classes."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graph.files import Files
+
+Wanted = frozenset[str]
+"""The names of the output ports somebody needs; a node may return None for the others."""
+
+
+class Cancelled(Exception):
+    """The run was cancelled; raised inside nodes by `Progress.step`."""
+
+
+class Unavailable(Exception):
+    """Something a node needs is not on this machine, though the workflow itself may be right."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine a workflow runs on, as far as nodes may know it."""
+
+    files: Files
+    device: str = "auto"
+    """Replaces a node's device "auto"."""
+    download: bool = False
+    """Whether the user agreed to downloads."""
+
+
+class Progress:
+    """How a running node reports, and learns that it should stop."""
+
+    def __init__(
+        self,
+        cancelled: threading.Event,
+        on_step: Callable[[int, int, Callable[[], bytes] | None], None],
+        on_warning: Callable[[str], None],
+    ) -> None:
+        self._cancelled = cancelled
+        self._on_step = on_step
+        self._on_warning = on_warning
+        self.thumbnails: list[bytes] = []
+
+    def step(self, step: int, steps: int, preview: Callable[[], bytes] | None = None) -> None:
+        """Say that `step` of `steps` is done; `preview` makes a small JPEG or WebP if somebody looks.
+
+        Raises:
+            Cancelled: when the run was cancelled.
+        """
+        self.check()
+        self._on_step(step, steps, preview)
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the run was cancelled; for long work that has no steps."""
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that does not stop the run, in one sentence."""
+        self._on_warning(message)
+
+    def show(self, thumbnail: bytes) -> None:
+        """Hand over a small JPEG or WebP picture of what the node made."""
+        self.thumbnails.append(thumbnail)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a saved file says about the run that made it."""
+
+    workflow: str
+    """The workflow as JSON, with the params that were really used."""
+
+
+_NAME = re.compile(r"[^\x00-\x1f<>:\"|?*\\]+")
+
+
+@dataclass
+class OutputFolder:
+    """The one folder a run may write to; remembers what a node wrote."""
+
+    folder: Path
+    written: list[Path] = field(default_factory=list)
+
+    def write(self, name: str, suffix: str, contents: Sequence[bytes]) -> list[Path]:
+        """Write each of `contents` to a new file; one is called `name.suffix`, several `name-1.suffix`...
+
+        A taken name is never overwritten: `name-2.suffix` follows `name.suffix`.
+
+        Raises:
+            ValueError: when `name` is empty, absolute, or leaves the folder.
+        """
+        stem = self._stem(name)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        paths = []
+        number = 1
+        for content in contents:
+            path, number = _create(stem, suffix, number, numbered=len(contents) > 1)
+            path.write_bytes(content)
+            paths.append(path)
+        self.written += paths
+        return paths
+
+    def _stem(self, name: str) -> Path:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if not parts or name.startswith("/") or ".." in parts or not all(_NAME.fullmatch(p) for p in parts):
+            raise ValueError(
+                f"name {name!r} is not a plain file name: expected letters, digits and / for subfolders"
+            )
+        if any(len(part.encode()) > 200 for part in parts):
+            raise ValueError("name is too long for a file: expected at most 200 bytes a part")
+        stem = self.folder.joinpath(*parts)
+        if not stem.parent.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"name {name!r} leads out of the output folder through a link")
+        return stem
+
+
+def _create(stem: Path, suffix: str, number: int, numbered: bool) -> tuple[Path, int]:
+    """Create the next free file exclusively, so that two runs never write to the same one."""
+    while True:
+        tail = f"-{number}" if numbered or number > 1 else ""
+        path = stem.with_name(f"{stem.name}{tail}.{suffix}")
+        number += 1
+        try:
+            path.open("xb").close()
+        except FileExistsError:
+            continue
+        return path, number

@@ -1,0 +1,50 @@
+"""What a run reports, the same to canvas, command line and Python.
+
+An event is a plain dict with `event`, `run` (id), `time` (seconds since the start) and the fields below:
+
+    invalid   problems
+    planned   nodes: id -> "run" | "reuse" | "skip"
+    started   node
+    progress  node, step, steps, preview (base64, optional)
+    warning   node, message
+    finished  node, seconds, from, outputs: port -> summary
+    failed    node, error, details
+    skipped   node, because
+    done      status, seconds, outputs: interface name -> file paths, value or summary
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+Event = dict[str, Any]
+Listener = Callable[[Event], None]
+
+
+class Reporter:
+    """Stamps events with the run and the time, and hands them to one listener, one at a time."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self.run = uuid.uuid4().hex[:12]
+        self._listener = listener
+        self._start = time.perf_counter()
+        self._lock = threading.Lock()
+
+    @property
+    def listening(self) -> bool:
+        return self._listener is not None
+
+    def elapsed(self) -> float:
+        """Seconds since the start of the run."""
+        return time.perf_counter() - self._start
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Report one event."""
+        if self._listener is None:
+            return
+        with self._lock:
+            self._listener({"event": event, "run": self.run, "time": round(self.elapsed(), 6), **fields})

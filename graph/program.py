@@ -1,0 +1,126 @@
+"""Workflows as Python callables: `graph.load(path).run(prompt="a red cube")`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graph.catalogue import Catalogue, installed
+from graph.context import Environment
+from graph.disk_cache import DiskCache, default_folder
+from graph.events import Listener
+from graph.execute import Failure, Outcome
+from graph.files import Files, FingerprintIndex, models_folder
+from graph.memory_cache import MemoryCache
+from graph.overrides import override
+from graph.results import MEMORY_LIMIT, Results
+from graph.run import Run
+from graph.types import wire_types
+from graph.workflow import Workflow
+from graph.workflow import load as load_workflow
+
+_memory = MemoryCache(MEMORY_LIMIT)
+"""The memory tier, shared by all runs of this process."""
+
+
+class RunFailed(RuntimeError):
+    """A node failed; `failures` names each, `outcome` has what was finished all the same."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.failures: list[Failure] = outcome.failures
+        super().__init__("; ".join(f"{failure.node}: {failure.error}" for failure in outcome.failures))
+
+
+@dataclass(frozen=True)
+class Program:
+    """A workflow that is ready to run on this machine."""
+
+    workflow: Workflow
+    catalogue: Catalogue
+    environment: Environment
+    results: Results
+    output: Path
+    listener: Listener | None = field(default=None)
+
+    def start(self, to: str | None = None, **inputs: Any) -> Run:
+        """A run with these inputs (interface names, or `**{"node.param": value}`), not yet executed.
+
+        Raises:
+            InvalidWorkflow: for inputs that the workflow does not have.
+        """
+        workflow = override(self.workflow, self.catalogue, inputs, self.environment.files)
+        return Run(workflow, self.catalogue, self.environment, self.results, self.output, to, self.listener)
+
+    def run(self, **inputs: Any) -> dict[str, Any]:
+        """Run the workflow; its outputs by interface name.
+
+        Raises:
+            InvalidWorkflow: when the workflow cannot be run.
+            RunFailed: when a node failed; what was finished is kept in the cache.
+        """
+        outcome = self.start(**inputs).execute()
+        if outcome.status == "failed":
+            raise RunFailed(outcome)
+        return dict(outcome.outputs)
+
+
+def load(
+    path: str | Path,
+    *,
+    output: str | Path = "outputs",
+    cache: str | Path | None = None,
+    no_cache: bool = False,
+    device: str = "auto",
+    allow: Sequence[str | Path] = (),
+    download: bool = False,
+    listener: Listener | None = None,
+) -> Program:
+    """Load a workflow from a JSON file, or from a picture that carries one.
+
+    Args:
+        output: the folder that nodes save to.
+        cache: the folder of the disk cache; the user's cache folder if None.
+        no_cache: neither read nor write the disk cache.
+        device: replaces the device "auto" of nodes.
+        allow: more folders that the workflow may read.
+        download: agree to downloads.
+        listener: is called with each event.
+
+    Raises:
+        InvalidWorkflow: with every problem of the file's shape.
+        OSError: when the file cannot be read.
+    """
+    return assemble(
+        load_workflow(path),
+        installed(),
+        output=Path(output),
+        cache=None if no_cache else Path(cache or default_folder()),
+        device=device,
+        allow=[Path(folder) for folder in allow],
+        download=download,
+        listener=listener,
+    )
+
+
+def assemble(
+    workflow: Workflow,
+    catalogue: Catalogue,
+    *,
+    output: Path,
+    cache: Path | None,
+    device: str = "auto",
+    allow: Sequence[Path] = (),
+    download: bool = False,
+    listener: Listener | None = None,
+) -> Program:
+    """A workflow with everything it needs to run here; without `cache`, results stay in memory only."""
+    index = FingerprintIndex(cache / "fingerprints.json") if cache is not None else None
+    roots = [models_folder(), *allow]
+    files = Files(workflow.folder, roots, workflow.assets, index)
+    classes = {name: wire.python for name, wire in wire_types().items()}
+    disk = DiskCache(cache, classes) if cache is not None else None
+    environment = Environment(files, device, download)
+    return Program(workflow, catalogue, environment, Results(_memory, disk), output, listener)
