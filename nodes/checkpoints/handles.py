@@ -1,0 +1,123 @@
+"""Handles to the parts of a checkpoint, made from its configs alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nodes.checkpoints import inspect
+from nodes.checkpoints.inspect import Part
+from nodes.checkpoints.locate import Checkpoint
+from nodes.checkpoints.reading import CheckpointError, read_json
+from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
+
+TOKENIZER_FILES = (
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "vocab.json",
+    "merges.txt",
+)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a part is to be held in memory."""
+
+    dtype: str
+    device: str
+    offload: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What all handles from one checkpoint have in common."""
+
+    checkpoint: Checkpoint
+    placement: Placement
+    system: str
+    variant: str
+    recommended: Mapping[str, Any]
+
+    def read(self, *names: str) -> Part:
+        """The part in the first of these folders."""
+        return inspect.read_part(self.checkpoint, names, self.placement.dtype)
+
+    def fields(self, part: Part, *files: Path, facts: tuple[object, ...] = ()) -> dict[str, Any]:
+        """The fields of every handle; its results depend on `files` and `facts`, too."""
+        return {
+            "source": self.checkpoint.source,
+            "revision": self.checkpoint.revision,
+            "root": self.checkpoint.root,
+            "folder": part.folder,
+            "weights": part.weights,
+            "system": self.system,
+            "variant": self.variant,
+            "dtype": self.placement.dtype,
+            "device": self.placement.device,
+            "offload": self.placement.offload,
+            "fingerprint": inspect.fingerprint(self.checkpoint, (*part.files, *files), *facts),
+            "config": part.config,
+            "recommended": self.recommended,
+        }
+
+
+def text_encoder(origin: Origin) -> TextEncoder:
+    """The text encoder and its tokenizer."""
+    part = origin.read("text_encoder")
+    folder = origin.checkpoint.require("tokenizer")
+    files = [path for name in TOKENIZER_FILES if (path := origin.checkpoint.find(f"tokenizer/{name}"))]
+    names = {file.name for file in files}
+    if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
+        raise CheckpointError(
+            f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt"
+        )
+    return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
+
+
+def image_encoder(origin: Origin) -> ImageEncoder:
+    """The image encoder and how pictures are prepared for it."""
+    path, processor = inspect.read_image_processor(origin.checkpoint)
+    files = (path,) if path else ()
+    return ImageEncoder(**origin.fields(origin.read("image_encoder"), *files), image_processor=processor)
+
+
+def prior(origin: Origin) -> Prior:
+    """The prior and its scheduler."""
+    part = origin.read("prior")
+    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    dim = part.config.get("embedding_dim", 768)
+    if type(dim) is not int or dim < 1:
+        raise CheckpointError(f"{part.folder}/config.json: embedding_dim is {dim!r}, expected a whole number")
+    return Prior(**origin.fields(part, path), scheduler=scheduler, embedding_dim=dim)
+
+
+def unet(origin: Origin, folder: str) -> UNet:
+    """The UNet in `folder`, its scheduler, and what its latents are."""
+    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    factor, channels = inspect.latent_facts(origin.checkpoint)
+    return UNet(
+        **origin.fields(origin.read(folder), path, facts=(factor, channels)),
+        scheduler=scheduler,
+        latent_channels=channels,
+        latent_factor=factor,
+        preview=inspect.latent_preview(origin.recommended, channels),
+    )
+
+
+def movq(origin: Origin) -> MoVQ:
+    """The image autoencoder."""
+    factor, channels = inspect.latent_facts(origin.checkpoint)
+    return MoVQ(
+        **origin.fields(origin.read(*inspect.MOVQ)),
+        latent_channels=channels,
+        latent_factor=factor,
+        preview=inspect.latent_preview(origin.recommended, channels),
+    )
+
+
+def depth_estimator(origin: Origin) -> DepthEstimator:
+    """The depth estimator, in a folder of its own or the whole of the checkpoint."""
+    part = origin.read("depth_estimator", ".")
+    path = origin.checkpoint.admit(part.folder / "preprocessor_config.json")
+    return DepthEstimator(**origin.fields(part, path), image_processor=read_json(path))

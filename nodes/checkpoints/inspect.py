@@ -1,0 +1,193 @@
+"""What a checkpoint's configs say: which system, which variant, how large latents are. Opens no weights."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from nodes.checkpoints.locate import Checkpoint
+from nodes.checkpoints.reading import CheckpointError, read_header, read_json
+from nodes.checkpoints.weights import find_weights
+from nodes.wires import LatentPreview
+
+MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"
+DEFAULT_LATENT_FACTOR = 8
+DEFAULT_LATENT_CHANNELS = 4
+PRIOR_DEFAULTS = {"steps": 25, "guidance": 4.0}
+DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, "scheduler": None}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A network of a checkpoint: its folder, its parsed config, and its weights."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    weights: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What the network is made of."""
+        return (self.folder / "config.json", *self.weights)
+
+
+def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
+    """The part in the first of the folders `names` that exists. Every weight file's header is checked.
+
+    Raises CheckpointError naming what is missing or broken.
+    """
+    config_path = checkpoint.require(*(f"{name}/config.json" for name in names))
+    folder, config = config_path.parent, read_json(config_path)
+    weights = find_weights(folder, dtype)
+    for file in weights:
+        read_header(checkpoint.admit(file))
+    return Part(folder, config, weights)
+
+
+def prior_system(checkpoint: Checkpoint) -> str:
+    """The system of a prior checkpoint, 2.1 or 2.2.
+
+    Either system's pipeline takes the other's weights, so the size of the embeds tells better than its name.
+    """
+    path, index = checkpoint.find("prior/config.json"), checkpoint.find("model_index.json")
+    dim = read_json(path).get("embedding_dim", 768) if path else None
+    pipeline = read_json(index).get("_class_name") if index else None
+    by_name = "2.1" if pipeline == "KandinskyPriorPipeline" else "2.2"
+    return {768: "2.1", 1280: "2.2"}.get(dim, by_name) if type(dim) is int else by_name
+
+
+def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
+    """The system and the variant of a UNet config: ("2.2", "inpaint")...
+
+    Raises CheckpointError for a UNet that is none of Kandinsky's.
+    """
+    if config.get("_class_name") == "Kandinsky3UNet":
+        return "3", {4: "text2img", 9: "inpaint"}.get(_channels(config, where), "text2img")
+    projection, addition = config.get("encoder_hid_dim_type"), config.get("addition_embed_type")
+    system = {"image_proj": "2.2", "text_image_proj": "2.1"}.get(str(projection))
+    if system is None:
+        raise CheckpointError(
+            f"{where}: encoder_hid_dim_type is {projection!r}, expected 'image_proj' (Kandinsky 2.2) or "
+            f"'text_image_proj' (2.1); this is no Kandinsky UNet"
+        )
+    kinds = {
+        (4, "image"): "text2img",
+        (9, "image"): "inpaint",
+        (8, "image_hint"): "controlnet_depth",
+        (4, "text_image"): "text2img",
+        (9, "text_image"): "inpaint",
+    }
+    variant = kinds.get((_channels(config, where), str(addition)))
+    if variant is None or (system == "2.1") != (addition == "text_image"):
+        raise CheckpointError(
+            f"{where}: in_channels {config.get('in_channels')} with addition_embed_type {addition!r} is none "
+            f"of 4 or 9 with 'image' (2.2), 8 with 'image_hint' (2.2), 4 or 9 with 'text_image' (2.1)"
+        )
+    return system, variant
+
+
+def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
+    """The folder, system and variant of the UNet to use; of several, the one of `variant`.
+
+    Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth` and share the MoVQ.
+    """
+    found: dict[str, tuple[str, str, str]] = {}
+    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth"):
+        path = checkpoint.find(f"{folder}/config.json")
+        if path is not None:
+            system, kind = unet_kind(read_json(path), path)
+            found.setdefault(kind, (folder, system, kind))
+    if not found:
+        raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")
+    # "text2img" is the default, so a checkpoint of one other variant is taken as what it is.
+    if variant not in found and (variant != "text2img" or len(found) > 1):
+        raise CheckpointError(
+            f"checkpoint {checkpoint.source} holds no variant {variant!r}, only {', '.join(found)}"
+        )
+    return found.get(variant) or next(iter(found.values()))
+
+
+def latent_facts(checkpoint: Checkpoint) -> tuple[int, int]:
+    """Pixels a latent stands for in each direction, and latent channels, from the MoVQ's config."""
+    path = checkpoint.find(*(f"{name}/config.json" for name in MOVQ))
+    config = read_json(path) if path else {}
+    blocks = config.get("block_out_channels")
+    factor = (
+        2 ** (len(blocks) - 1)
+        if isinstance(blocks, list) and 1 <= len(blocks) <= 8
+        else DEFAULT_LATENT_FACTOR
+    )
+    channels = config.get("latent_channels", DEFAULT_LATENT_CHANNELS)
+    if type(channels) is not int or not 1 <= channels <= 64:
+        raise CheckpointError(f"{path}: latent_channels is {channels!r}, expected a number from 1 to 64")
+    return factor, channels
+
+
+def read_scheduler(checkpoint: Checkpoint) -> tuple[Path, Mapping[str, Any]]:
+    """The scheduler's config, as shipped."""
+    path = checkpoint.require("scheduler/scheduler_config.json")
+    return path, read_json(path)
+
+
+def read_image_processor(checkpoint: Checkpoint) -> tuple[Path | None, Mapping[str, Any]]:
+    """How pictures are prepared for the image encoder; {} where it does not say, which is CLIP's way."""
+    path = checkpoint.find(
+        "image_processor/preprocessor_config.json", "feature_extractor/preprocessor_config.json"
+    )
+    return path, read_json(path) if path else MappingProxyType({})
+
+
+def read_recommended(checkpoint: Checkpoint, defaults: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`defaults`, replaced by what the checkpoint's recommended.json says.
+
+    Raises CheckpointError for a value that cannot be meant.
+    """
+    path = checkpoint.find("recommended.json")
+    stated = read_json(path) if path else {}
+    limits = {"steps": (1, 1000), "guidance": (0, 100), "width": (1, 8192), "height": (1, 8192)}
+    for name, (low, high) in limits.items():
+        value = stated.get(name, low)
+        kinds = (int, float) if name == "guidance" else (int,)
+        if type(value) not in kinds or not low <= value <= high:
+            raise CheckpointError(f"{path}: {name} is {value!r}, expected a number from {low} to {high}")
+    merged = {**defaults, **stated}
+    if "guidance" in merged:
+        merged["guidance"] = float(merged["guidance"])
+    return MappingProxyType(merged)
+
+
+def latent_preview(recommended: Mapping[str, Any], channels: int) -> LatentPreview | None:
+    """The map from latents to colours in recommended.json: {"preview": {"matrix": ..., "bias": ...}}."""
+    stated = recommended.get("preview")
+    if stated is None:
+        return None
+    try:
+        matrix = tuple(tuple(map(float, row)) for row in stated["matrix"])
+        bias = tuple(map(float, stated["bias"]))
+        fits = len(matrix) == channels and {len(row) for row in (*matrix, bias)} == {3}
+    except (TypeError, ValueError, KeyError):
+        fits = False
+    if not fits:
+        raise CheckpointError(
+            f"recommended.json: preview must have a matrix of {channels} x 3 numbers and a bias of 3"
+        )
+    return LatentPreview(matrix, bias)  # type: ignore[arg-type]  # the lengths were just checked
+
+
+def fingerprint(checkpoint: Checkpoint, files: Iterable[Path], *facts: object) -> str:
+    """A sha256 over the content of `files` and over `facts`: the same wherever the checkpoint lies."""
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        name = file.relative_to(checkpoint.root) if file.is_relative_to(checkpoint.root) else file.name
+        digest.update(f"{Path(name).as_posix()} {checkpoint.content_hash(file)}\n".encode())
+    digest.update(repr(facts).encode())
+    return digest.hexdigest()
+
+
+def _channels(config: Mapping[str, Any], where: Path) -> int:
+    channels = config.get("in_channels", 4)
+    if type(channels) is not int:
+        raise CheckpointError(f"{where}: in_channels is {channels!r}, expected a whole number")
+    return channels

@@ -1,0 +1,115 @@
+"""Put the tensors of safetensors files into a network: strictly, lazily, without holding anything twice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nodes.checkpoints.reading import CheckpointError, Stored, read_header
+from nodes.networks.legacy_keys import current_key
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+SHOWN = 3  # of a list of names in a message
+
+
+def load(
+    network: nn.Module, files: Sequence[Path], dtype: str, device: str = "cpu", ignored: Collection[str] = ()
+) -> None:
+    """Fill `network`, built on the meta device, with the tensors in `files`, in `dtype` and on `device`.
+
+    Tensors that stay on the CPU in their own dtype are mapped to the file, not copied. `ignored` are endings
+    of names that old files have and the network does not.
+
+    Raises CheckpointError where a tensor is missing, not known, stored twice, or of another shape.
+    """
+    import torch
+
+    stored = stored_tensors(files, ignored)
+    _check(network, stored, files[0].parent)
+    state = dict(_read(stored, getattr(torch, dtype), device))
+    network.load_state_dict(state, strict=True, assign=True)
+    _materialise_positions(network, device)
+    network.requires_grad_(False).eval()
+
+
+def stored_tensors(files: Sequence[Path], ignored: Collection[str] = ()) -> dict[str, tuple[str, Stored]]:
+    """What the files hold, by the present names of the tensors: name -> (name in the file, entry)."""
+    stored: dict[str, tuple[str, Stored]] = {}
+    for file in files:
+        for name, entry in read_header(file).items():
+            if ignored and name.endswith(tuple(ignored)):
+                continue
+            present = current_key(name)
+            if present in stored:
+                raise CheckpointError(f"{file} has the tensor {present} a second time")
+            stored[present] = (name, entry)
+    return stored
+
+
+def stored_bytes(files: Sequence[Path], dtype: str) -> int:
+    """Bytes that the tensors of these files take in `dtype`."""
+    size = 4 if dtype == "float32" else 2
+    return sum(size * math.prod(entry.shape) for file in files for entry in read_header(file).values())
+
+
+def _check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder: Path) -> None:
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    missing = [name for name in wanted if name not in stored]
+    unknown = [name for name in stored if name not in wanted]
+    if missing:
+        near = get_close_matches(missing[0], unknown, n=1)
+        hint = f"; it has {near[0]} instead" if near else ""
+        raise CheckpointError(f"the weights in {folder} lack {_some(missing)}{hint}")
+    if unknown:
+        near = get_close_matches(unknown[0], wanted, n=1)
+        hint = f"; the nearest known name is {near[0]}" if near else ""
+        raise CheckpointError(
+            f"the weights in {folder} hold {_some(unknown)}, which its config does not know{hint}"
+        )
+    wrong = [name for name, shape in wanted.items() if stored[name][1].shape != shape]
+    if wrong:
+        first = wrong[0]
+        raise CheckpointError(
+            f"the weights in {folder} have another shape than its config says in {_some(wrong)}: "
+            f"{first} is {stored[first][1].shape}, expected {wanted[first]}"
+        )
+
+
+def _read(
+    stored: Mapping[str, tuple[str, Stored]], dtype: torch.dtype, device: str
+) -> Iterator[tuple[str, Tensor]]:
+    from safetensors import SafetensorError, safe_open
+
+    for file in {entry.file: None for _, entry in stored.values()}:
+        try:
+            with safe_open(file, framework="pt", device="cpu") as opened:
+                for name, (original, entry) in stored.items():
+                    if entry.file == file:
+                        tensor = opened.get_tensor(original)
+                        yield name, tensor.to(device, dtype if tensor.is_floating_point() else None)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def _materialise_positions(network: nn.Module, device: str) -> None:
+    """Give CLIP's `position_ids` their values: buffers that no file has, and that were built without data."""
+    import torch
+
+    for name, buffer in list(network.named_buffers()):
+        if buffer.is_meta:
+            owner, _, leaf = name.rpartition(".")
+            if leaf != "position_ids":
+                raise NotImplementedError(f"the buffer {name} has no value in any file")
+            positions = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            network.get_submodule(owner).register_buffer(leaf, positions, persistent=False)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"

@@ -1,0 +1,99 @@
+"""CLIP's tokenizer from a checkpoint's folder, and what of a text it does not understand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nodes.checkpoints.reading import MOST_INDEX_BYTES, CheckpointError
+from nodes.wires import TextEncoder
+
+SMALL_VOCABULARY = 5000  # tokens; CLIP's own has 49408 and can spell every word
+LONGEST = 4096  # tokens; an empty tokenizer says 1e30
+WORD_END = "</w>"
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Texts as numbers: ids (B, L), mask (B, L) with 0 on padding, and for each text what was cut off."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.float32]
+    cut: tuple[str, ...]
+
+
+class Tokenizer:
+    """A tokenizer that fits the text encoder beside it."""
+
+    def __init__(self, clip: Any, length: int) -> None:
+        self._clip = clip
+        self.length = length
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise, padded and truncated to the encoder's length L."""
+        ids = np.full((len(texts), self.length), self._clip.pad_token_id, dtype=np.int64)
+        mask = np.zeros((len(texts), self.length), dtype=np.float32)
+        cut = []
+        for row, text in enumerate(texts):
+            encoded = self._clip(text, return_offsets_mapping=True, verbose=False)
+            whole, offsets = encoded["input_ids"], encoded["offset_mapping"]
+            kept = whole if len(whole) <= self.length else [*whole[: self.length - 1], whole[-1]]
+            ids[row, : len(kept)], mask[row, : len(kept)] = kept, 1
+            cut.append("" if len(kept) == len(whole) else text[offsets[self.length - 1][0] :])
+        return Tokens(ids, mask, tuple(cut))
+
+    def unknown_words(self, text: str) -> dict[str, str]:
+        """Words that a small checkpoint never learned, each with the nearest known one ("" if none is near).
+
+        A vocabulary of thousands of tokens spells what it has no token for in pieces that mean something.
+        """
+        if len(self._clip) > SMALL_VOCABULARY:
+            return {}
+        whole = [token for token in self._clip.get_vocab() if token.endswith(WORD_END)]
+        known = sorted(token.removesuffix(WORD_END) for token in whole if len(token) > len(WORD_END) + 1)
+        unknown = [word for word in self._words(text) if len(self._clip.tokenize(word)) != 1]
+        return {word: next(iter(get_close_matches(word, known, n=1)), "") for word in unknown}
+
+    def _words(self, text: str) -> list[str]:
+        """The words as the tokenizer splits them, each once."""
+        backend = self._clip.backend_tokenizer
+        normal = backend.normalizer.normalize_str(text)
+        spans = [span for _, span in backend.pre_tokenizer.pre_tokenize_str(normal)]
+        return list(dict.fromkeys(normal[start:end].strip() for start, end in spans))
+
+
+def open_tokenizer(handle: TextEncoder) -> Tokenizer:
+    """The tokenizer of a text encoder. Raises CheckpointError for one that is empty or another encoder's."""
+    return _open(handle)
+
+
+@lru_cache(maxsize=4)
+def _open(handle: TextEncoder) -> Tokenizer:
+    from transformers import CLIPTokenizer
+
+    folder = handle.tokenizer
+    if any(file.stat().st_size > MOST_INDEX_BYTES for file in folder.iterdir()):
+        raise CheckpointError(
+            f"{folder} holds a file larger than {MOST_INDEX_BYTES >> 20} MB, no tokenizer has that"
+        )
+    try:
+        clip = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise CheckpointError(f"the tokenizer in {folder} cannot be read: {str(error)[:200]}") from None
+    vocabulary, positions = (
+        handle.config.get("vocab_size", 49408),
+        handle.config.get("max_position_embeddings", 77),
+    )
+    # transformers makes an empty tokenizer, without a word, of files that it cannot find.
+    counts = f"it knows {len(clip)} tokens, the text encoder {vocabulary}"
+    if clip.model_max_length > LONGEST or len(clip) < vocabulary // 2:
+        raise CheckpointError(f"the tokenizer in {folder} did not load properly: {counts}")
+    if max(clip.get_vocab().values()) >= vocabulary:
+        raise CheckpointError(f"the tokenizer in {folder} is for another text encoder: {counts}")
+    return Tokenizer(clip, min(clip.model_max_length, positions))
