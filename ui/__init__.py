@@ -1,0 +1,1 @@
+"""How people reach the engine: the command line, and later the canvas."""

@@ -1,0 +1,115 @@
+"""What can be written after `kandinsky`: commands, options, and the form of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Command = Callable[[argparse.Namespace], int]
+
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+
+
+def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
+    """The parser of the command line; `options.command` is the function of the command that was called."""
+    main = argparse.ArgumentParser(
+        prog="kandinsky", description="Run node workflows of the Kandinsky image models.", allow_abbrev=False
+    )
+    main.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
+    commands = main.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
+        sub.set_defaults(command=functions[name])
+        return sub
+
+    run = command("run", "run a workflow (a JSON file, or a picture that carries one)")
+    _add_run_options(run)
+    check = command("check", "say everything that is wrong with workflows")
+    check.add_argument("files", metavar="FILE", nargs="+", type=Path)
+    plan = command("plan", "say what would run and what would be reused, without running it")
+    _add_run_options(plan)
+    nodes = command("nodes", "list the node types, or describe one")
+    nodes.add_argument("type", metavar="TYPE", nargs="?")
+    nodes.add_argument("--json", action="store_true", help="for programs")
+    cache = command("cache", "say what the disk cache holds, or empty it")
+    cache.add_argument("action", choices=("info", "clear"))
+    _add_cache_option(cache)
+    command("schema", "print the JSON Schema of the workflow file")
+    return main
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path)
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        type=_assignment,
+        action="append",
+        default=[],
+        help="set an input: NAME is an interface name or node.param (may be given often)",
+    )
+    parser.add_argument("--to", metavar="NODE", help="run only what this node needs, and it")
+    parser.add_argument(
+        "--output", metavar="DIR", type=_folder, default=Path("outputs"), help="where files go (outputs/)"
+    )
+    _add_cache_option(parser)
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the disk cache")
+    parser.add_argument(
+        "--device",
+        metavar="D",
+        type=_device,
+        default="auto",
+        help="cpu, cuda, mps or cuda:N, where a node says auto",
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="DIR",
+        type=_existing_folder,
+        action="append",
+        default=[],
+        help="a folder that the workflow may read (may be given often)",
+    )
+    parser.add_argument("--download", action="store_true", help="fetch checkpoints that are not here yet")
+    parser.add_argument("--json", action="store_true", help="events on stdout, one JSON object a line")
+
+
+def _add_cache_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", metavar="DIR", type=_folder, help="the cache folder (in the user's cache)")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        parser.exit(message=f"kandinsky {version('kandinsky-canvas')}\n")
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _device(text: str) -> str:
+    if not _DEVICE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a device: expected auto, cpu, cuda, mps or cuda:N")
+    return text
+
+
+def _folder(text: str) -> Path:
+    if not text or (Path(text).exists() and not Path(text).is_dir()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return Path(text)
+
+
+def _existing_folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder that exists")
+    return Path(text)

@@ -1,0 +1,221 @@
+"""The `kandinsky` command.
+
+Nothing heavy is imported here: each command imports what it needs, so that help is there at once, and none of
+them imports torch before a node that computes does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ui.arguments import parser
+from ui.status import DONE, INTERRUPTED, INVALID
+
+if TYPE_CHECKING:
+    from graph.catalogue import Catalogue
+    from graph.program import Program
+    from graph.workflow import Workflow
+
+
+class Refused(Exception):
+    """The call is wrong; the message is one sentence."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status (see the README)."""
+    # Odd characters are shown as escapes where the terminal cannot show them.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    options = parser(_COMMANDS).parse_args(arguments)
+    try:
+        status: int = options.command(options)
+        sys.stdout.flush()
+        return status
+    except Refused as refused:
+        print(f"kandinsky: {refused}", file=sys.stderr)
+        return INVALID
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+
+
+# The commands
+
+
+def _run(options: argparse.Namespace) -> int:
+    from graph.problems import InvalidWorkflow
+    from ui.running import execute, report_invalid
+
+    try:
+        program = _program(options)
+    except InvalidWorkflow as invalid:
+        report_invalid(invalid, sys.stdout if options.json else None)
+        return INVALID
+    return execute(program.start(options.to), options.json)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from graph.events import Reporter
+    from graph.plan import plan
+    from graph.problems import InvalidWorkflow
+    from ui.running import JsonLines, report_invalid
+    from ui.text import table
+
+    try:
+        program = _program(options)
+        made = plan(
+            program.workflow,
+            program.catalogue,
+            program.environment,
+            cache=program.results,
+            to=options.to,
+        )
+    except InvalidWorkflow as invalid:
+        report_invalid(invalid, sys.stdout if options.json else None)
+        return INVALID
+    if options.json:
+        Reporter(JsonLines(sys.stdout)).emit("planned", nodes=made.statuses)
+        return DONE
+    rows = [(id, status, made.steps[id].type.id) for id, status in made.statuses.items()]
+    statuses = list(made.statuses.values())
+    print(table([("NODE", "STATUS", "TYPE"), *rows]))
+    print(", ".join(f"{statuses.count(status)} {status}" for status in ("run", "reuse", "skip")))
+    return DONE
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ui.text import count, one_line
+
+    wrong = 0
+    for file in options.files:
+        problems = _problems(file)
+        for problem in problems:
+            print(f"{one_line(file)}: {one_line(problem)}")
+        wrong += bool(problems)
+    files = count(len(options.files), "file")
+    print(f"{files} checked, {wrong or 'none'} with problems", file=sys.stderr)
+    return INVALID if wrong else DONE
+
+
+def _problems(file: Path) -> list[Any]:
+    from graph.disk_cache import default_folder
+    from graph.plan import check
+    from graph.problems import InvalidWorkflow
+    from graph.program import assemble
+
+    try:
+        workflow = _read(file)
+    except InvalidWorkflow as invalid:
+        return invalid.problems
+    # The cache folder is where the fingerprints of large files are remembered.
+    program = assemble(workflow, _catalogue(), output=Path("outputs"), cache=default_folder())
+    return check(workflow, program.catalogue, program.environment)
+
+
+def _nodes(options: argparse.Namespace) -> int:
+    from graph.catalogue_json import describe, describe_node
+    from graph.problems import nearest
+    from ui.catalogue_text import details, overview
+
+    catalogue = _catalogue()
+    if options.type is None:
+        print(json.dumps(describe(catalogue)) if options.json else overview(catalogue))
+        return DONE
+    node_type = catalogue.get(options.type)
+    if node_type is None:
+        near = nearest(options.type, catalogue)
+        hint = f" (did you mean {near!r}?)" if near else ""
+        raise Refused(f"there is no node type {options.type!r}{hint}")
+    print(json.dumps(describe_node(node_type)) if options.json else details(node_type))
+    return DONE
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from graph.disk_cache import DiskCache, default_folder
+    from ui.text import count, one_line
+
+    disk = DiskCache(options.cache or default_folder())
+    info = disk.info() if options.action == "info" else disk.clear()
+    size = f"{count(info.entries, 'value')}, {info.bytes / 1e6:,.1f} MB"
+    if options.action == "info":
+        print(f"{one_line(info.folder)}: {size} of at most {info.limit_bytes / 1e6:,.0f} MB")
+    else:
+        print(f"{one_line(info.folder)}: removed {size}")
+    return DONE
+
+
+def _schema(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command like the others
+    from graph.schema import schema
+
+    print(json.dumps(schema(_catalogue()), indent=2))
+    return DONE
+
+
+# What they share
+
+
+def _program(options: argparse.Namespace) -> Program:
+    """The workflow of the call, with what `--set` says."""
+    from graph.disk_cache import default_folder
+    from graph.overrides import override
+    from graph.program import assemble
+
+    program = assemble(
+        _read(options.file),
+        _catalogue(),
+        output=options.output,
+        cache=None if options.no_cache else options.cache or default_folder(),
+        device=options.device,
+        allow=options.allow,
+        download=options.download,
+    )
+    texts = dict(options.set)
+    files = program.environment.files
+    return replace(program, workflow=override(program.workflow, program.catalogue, texts, files, typed=False))
+
+
+def _read(file: Path) -> Workflow:
+    """The workflow in a file; one that cannot be read is a problem like any other."""
+    from graph.problems import InvalidWorkflow, Problem
+    from graph.workflow import load
+
+    try:
+        return load(file)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidWorkflow):
+            raise
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InvalidWorkflow([Problem(f"the workflow {str(file)!r} cannot be read: {reason}")]) from None
+
+
+def _catalogue() -> Catalogue:
+    from graph.catalogue import installed
+
+    try:
+        return installed()
+    except (ValueError, ImportError) as error:
+        raise Refused(f"the installed node types cannot be used: {error}") from None
+
+
+_COMMANDS = {
+    "run": _run,
+    "check": _check,
+    "plan": _plan,
+    "nodes": _nodes,
+    "cache": _cache,
+    "schema": _schema,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
