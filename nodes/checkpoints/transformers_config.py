@@ -53,6 +53,8 @@ def read_config(
 
     Raises CheckpointError for another network's config, an unknown field, or a value that is not supported.
     """
+    from huggingface_hub.errors import StrictDataclassError
+
     fixed = {**INERT, **fixed, "model_type": (kind.model_type,)}
     used = {}
     for name, value in config.items():
@@ -67,7 +69,7 @@ def read_config(
             raise CheckpointError(f"{where}: unknown field {name!r:.80} with value {value!r:.80}{hint}")
     try:
         return kind(**used)
-    except (ValueError, TypeError, KeyError) as error:
+    except (StrictDataclassError, ValueError, TypeError, KeyError) as error:
         message = " ".join(str(error).split())
         raise CheckpointError(f"{where}: {message[:300]}") from None
 
