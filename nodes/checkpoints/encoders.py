@@ -75,7 +75,7 @@ def _build(
     try:
         with torch.device("meta"):
             built: nn.Module = network(sizes)
-    except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
         message = f"{type(error).__name__} {error}"[:200]
         raise CheckpointError(f"{where} describes no {network.__name__}: {message}") from None
     return built

@@ -28,15 +28,14 @@ def one_by_one(network: nn.Module, device: str) -> Iterator[None]:
 
     The network's own parameters (not its layers') are there all the time: its methods use them directly.
     """
-    away: dict[nn.Module, list[ExitStack]] = {}
+    away: dict[nn.Module, ExitStack] = {}
 
     def fetch(module: nn.Module, _: object) -> None:
-        stack = ExitStack()
-        stack.enter_context(_moved(module, device))
-        away.setdefault(module, []).append(stack)
+        away[module] = ExitStack()
+        away[module].enter_context(_moved(module, device))
 
     def put_back(module: nn.Module, _: object, __: object) -> None:
-        away[module].pop().close()
+        away.pop(module).close()
 
     with ExitStack() as stack:
         stack.enter_context(_moved(network, device))
@@ -47,19 +46,23 @@ def one_by_one(network: nn.Module, device: str) -> Iterator[None]:
         yield
 
 
-def _own(module: nn.Module) -> list[Tensor]:
+def _own(module: nn.Module) -> dict[str, Tensor]:
     """The parameters and buffers of the module itself, without its submodules."""
-    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+    return {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
 
 
 @contextmanager
 def _moved(module: nn.Module, device: str) -> Iterator[None]:
     """The module's own tensors are on `device` for as long as the context lasts."""
-    homes = [(tensor, tensor.data) for tensor in _own(module)]
+    from torch import nn
+
+    homes = _own(module)
     try:
-        for tensor, home in homes:
-            tensor.data = home.to(device, non_blocking=True)
+        for name, home in homes.items():
+            away = home.detach().to(device, non_blocking=True)
+            visitor = nn.Parameter(away, requires_grad=False) if isinstance(home, nn.Parameter) else away
+            setattr(module, name, visitor)
         yield
     finally:
-        for tensor, home in homes:
-            tensor.data = home
+        for name, home in homes.items():
+            setattr(module, name, home)

@@ -78,6 +78,8 @@ def _bounded(name: str, value: Any, where: str) -> Any:
     # Building a network of absurd sizes would take all memory before a single tensor is looked at.
     numbers = value if isinstance(value, list) else [value]
     most = MOST_LAYERS if name.startswith("num_") else LARGEST_SIZE
-    if len(numbers) > MOST_LAYERS or any(isinstance(n, int | float) and not abs(n) <= most for n in numbers):
-        raise CheckpointError(f"{where}: {name} is {value!r:.80}, expected at most {most}")
+    least = 1 if name.startswith("num_") or name.endswith(("_size", "_dim", "_embeddings")) else -LARGEST_SIZE
+    fits = all(least <= number <= most for number in numbers if isinstance(number, int | float))
+    if not fits or len(numbers) > MOST_LAYERS:
+        raise CheckpointError(f"{where}: {name} is {value!r:.80}, expected {max(least, 0)} to {most}")
     return value

@@ -4,6 +4,7 @@ Every parameter is random, those that are usually zero too: a zero hides what is
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,15 +112,26 @@ def tiny_tokenizer(words: Sequence[str] = WORDS, length: int = TOKENS) -> CLIPTo
     letters = "abcdefghijklmnopqrstuvwxyz,.!?0123456789"
     merges: list[tuple[str, str]] = []
     for word in words:
-        pieces = [*word[:-1], f"{word[-1]}</w>"]
+        pieces = _byte_pairs(word, merges)
         while len(pieces) > 1:
             merges.append((pieces[0], pieces[1]))
-            pieces[:2] = ["".join(pieces[:2])]
-    merges = list(dict.fromkeys(merges))
+            pieces = _byte_pairs(word, merges)
     tokens = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     vocab = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=length)
+
+
+def _byte_pairs(word: str, merges: Sequence[tuple[str, str]]) -> list[str]:
+    """The pieces of a word after byte-pair encoding: merges apply in the order of the list."""
+    pieces = [*word[:-1], f"{word[-1]}</w>"]
+    while True:
+        pairs = list(pairwise(pieces))
+        first = next((merge for merge in merges if merge in pairs), None)
+        if first is None:
+            return pieces
+        i = pairs.index(first)
+        pieces[i : i + 2] = ["".join(first)]
 
 
 def tiny_text_encoder(vocab_size: int, seed: int = 4, length: int = TOKENS) -> CLIPTextModelWithProjection:
