@@ -78,8 +78,8 @@ class Files:
         cwd: Path | None = None,
         models: Path | None = None,
     ) -> None:
-        self.cwd = (cwd or Path.cwd()).absolute()
-        self.base = base.absolute() if base is not None else None
+        self.cwd = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - without its ".."
+        self.base = Path(os.path.abspath(base)) if base is not None else None  # noqa: PTH100
         self.inputs = self.cwd / "inputs"
         self.index = index or FingerprintIndex()
         self.models = (models or models_folder()).absolute()
@@ -132,19 +132,17 @@ class Files:
             try:
                 real = path.resolve()
                 if text not in self._allowed and not self._is_allowed(real):
+                    if self._looks_inside(path):
+                        raise self._outside(text)
                     continue
                 if real.exists():
                     return real
-            except (OSError, RuntimeError, ValueError) as error:
-                why = getattr(error, "strerror", None) or "its links lead in a circle"
+            except (OSError, RuntimeError, UnicodeError) as error:
+                why = getattr(error, "strerror", None) or "no path is like that"
                 raise FileRefused(f"{text!r} cannot be opened: {why}.") from None
             allowed_missing = allowed_missing or path
         if allowed_missing is None:
-            folders = ", ".join(str(root) for root in self.roots)
-            raise FileRefused(
-                f"{text!r} lies outside the folders that this workflow may read ({folders}); "
-                "--allow DIR adds one."
-            )
+            raise self._outside(text)
         raise FileRefused(f"{text!r} does not exist{_nearest(allowed_missing)}.")
 
     def _candidates(self, text: str) -> Iterator[Path]:
@@ -156,6 +154,16 @@ class Files:
         if self.base is not None:
             yield self.base / text
         yield self.inputs / text
+
+    def _looks_inside(self, path: Path) -> bool:
+        """Whether only links can have led a path out of the folders where relative paths start."""
+        plain = Path(os.path.normpath(path))
+        return any(plain.is_relative_to(folder) for folder in (self.base, self.inputs) if folder)
+
+    def _outside(self, text: str) -> FileRefused:
+        folders = ", ".join(str(root) for root in self.roots)
+        where = f"the folders that this workflow may read ({folders})"
+        return FileRefused(f"{text!r} lies outside {where}; --allow DIR adds one.")
 
     def _is_allowed(self, real: Path) -> bool:
         return any(real.is_relative_to(root) for root in self.roots)
@@ -213,12 +221,13 @@ def models_folder() -> Path:
 
 
 def _refuse_odd_text(text: str) -> None:
+    """Refuse what no path is, before the system is asked about it."""
     if not text:
         raise FileRefused("No file is named.")
     if len(text) > _TEXT_LIMIT:
         raise FileRefused(f"A path of {len(text):,} characters is too long.")
-    if any(ord(character) < 32 for character in text):
-        raise FileRefused(f"{text!r} holds a control character; no path does.")
+    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xDC80 for character in text):
+        raise FileRefused(f"{text!r} holds a character that no path does.")
     if _WEB.match(text):
         raise FileRefused(f"{text!r} is an address; only files on this machine can be read.")
 
