@@ -100,12 +100,19 @@ class Mask(ArrayValue):
 @wire(name="text_embeds", title="Text embeds", colour="#bd8600", help="What a text encoder made of a prompt.")
 @dataclass(frozen=True, eq=False)
 class TextEmbeds(Value):
-    """text_embeds (B, D) pooled, hidden_states (B, L, E), attention_mask (B, L) of 0 and 1, of one system."""
+    """text_embeds (B, D) pooled, hidden_states (B, L, E), attention_mask (B, L) of 0 and 1, of one system.
+
+    What the same encoder makes of the empty prompt travels along, one row each: guidance leads away from it
+    where there is no negative prompt, and only the encoder could tell it.
+    """
 
     text_embeds: Array
     hidden_states: Array
     attention_mask: Array
     system: str
+    empty_text_embeds: Array | None = None
+    empty_hidden_states: Array | None = None
+    empty_attention_mask: Array | None = None
     arrays: ClassVar = {
         "text_embeds": ("B", "D"),
         "hidden_states": ("B", "L", "E"),
@@ -114,6 +121,11 @@ class TextEmbeds(Value):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in self.arrays:
+            empty = getattr(self, f"empty_{name}")
+            if empty is not None:
+                sizes = (1, *getattr(self, name).shape[1:])
+                object.__setattr__(self, f"empty_{name}", frozen(empty, sizes, f"empty_{name}"))
         if self.hidden_states.shape[1] != self.attention_mask.shape[1]:
             raise ValueError(
                 f"hidden_states and attention_mask differ in their number of tokens: {self.shapes}"

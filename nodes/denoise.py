@@ -1,0 +1,117 @@
+"""The denoising loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from graph.node import Progress
+    from nodes.denoise_task import Span, Task
+    from nodes.wires import UNet
+
+
+def denoise(
+    unet: UNet,
+    task: Task,
+    span: Span,
+    guidance: float,
+    scheduler: str | None,
+    seed: int,
+    progress: Progress,
+) -> Tensor:
+    """The latents (R, C, h, w) after the steps of `span`, float32.
+
+    Row i of the noise has dice of its own, seeded with `seed` + i: first the start noise, then each step's.
+    """
+    import torch
+
+    from nodes.checkpoints.residency import opened
+    from nodes.guidance import guided
+    from nodes.noise import dice, roll
+    from nodes.schedulers.choose import scheduler as choose
+
+    device = unet.device
+    schedule = choose(unet.scheduler, scheduler)
+    run = schedule.start(span.steps)
+    generators = dice(seed, task.rows)
+    noise = (
+        roll(generators, task.shape, device)
+        if task.noise is None
+        else torch.tensor(task.noise, device=device)
+    )
+    start, keep = (None if a is None else torch.tensor(a, device=device) for a in (task.start, task.keep))
+
+    def kept(i: int) -> Tensor:
+        """The start picture at the noise that step `i` begins with; clean after the last step."""
+        assert start is not None
+        return schedule.add_noise(start, noise, run.timesteps[i]) if i < span.steps else start
+
+    if span.goes_on:
+        assert start is not None
+        x = start
+        for _ in filter(run.noisy, range(span.first)):  # what the run so far has drawn
+            roll(generators, task.shape)
+    elif start is None or (unet.variant == "inpaint" and span.first == 0):
+        x = noise
+    else:
+        x = kept(span.first)
+    with opened(unet) as model, torch.inference_mode():
+        predict = _predictor(model, unet, task, start, keep)
+        for i in range(span.first, span.end):
+            output = predict(x, run.timesteps[i])
+            if task.negative_image_embeds is not None:
+                output = guided(output, guidance, task.shape[0])
+            drawn = roll(generators, task.shape, device) if run.noisy(i) else None
+            look = _preview(unet, lambda x=x, o=output, i=i: schedule.clean(o, x, run.timesteps[i]))
+            x = run.step(i, output, x, drawn)
+            if keep is not None:
+                x = keep * kept(i + 1) + (1 - keep) * x
+            progress.step(i - span.first + 1, span.end - span.first, look)
+    return x
+
+
+def _predictor(
+    model: Any, unet: UNet, task: Task, start: Tensor | None, keep: Tensor | None
+) -> Callable[[Tensor, int], Tensor]:
+    """The network with all that stays the same in place: latents (R, C, h, w), time -> its output, float32.
+
+    With guidance the output has 2R rows, those of the negatives first.
+    """
+    import torch
+
+    dtype = getattr(torch, unet.dtype)
+
+    def placed(array: Any) -> Tensor:
+        return torch.tensor(array, device=unet.device).to(dtype)
+
+    halves = [half for half in (task.negative_image_embeds, task.image_embeds) if half is not None]
+    hint = None if task.hint is None else placed(task.hint)
+    condition = model.condition(torch.cat([placed(half) for half in halves]), hint)
+    beside = None
+    if unet.variant == "inpaint":
+        assert start is not None and keep is not None  # planning sees to it
+        beside = torch.cat([start * keep, keep], dim=1)
+
+    def predict(x: Tensor, t: int) -> Tensor:
+        inputs = x if beside is None else torch.cat([x, beside], dim=1)
+        output: Tensor = model(inputs.to(dtype).repeat(len(halves), 1, 1, 1), t, condition)
+        return output.float()
+
+    return predict
+
+
+def _preview(unet: UNet, clean: Callable[[], Tensor]) -> Callable[[], bytes] | None:
+    """Makes a small picture of what the network takes for the clean latents, if somebody looks."""
+    colours = unet.preview
+    if colours is None:
+        return None
+
+    def look() -> bytes:
+        from nodes.latent_preview import latent_jpeg
+
+        return latent_jpeg(clean().cpu().numpy(), colours)
+
+    return look

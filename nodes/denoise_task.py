@@ -1,0 +1,164 @@
+"""What a run of the denoiser starts from: inputs brought to one size and one number of rows. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nodes.copies import count_rows, spread
+from nodes.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
+from nodes.wires import DepthHint, Latents, Mask, UNet
+
+if TYPE_CHECKING:
+    from nodes.wires import Array
+
+HINT_FACTOR = 8  # pixels of a hint for each latent, in each direction: the ControlNet's own layers say so
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which steps of a run are done: `first` up to, not including, `end` of `steps`."""
+
+    steps: int
+    first: int
+    end: int
+    goes_on: bool
+    """The start latents are at the noise of step `first` already."""
+
+    @classmethod
+    def of(cls, steps: int, strength: float, start_step: int, end_step: int | None, starts: bool) -> Span:
+        """The steps that the params ask for; `starts` says whether there are latents to start from.
+
+        Raises ValueError for params that contradict each other.
+        """
+        from nodes.schedulers.timesteps import first_step
+
+        end = steps if end_step is None else end_step
+        if not starts and (start_step > 0 or strength < 1):
+            raise ValueError("a strength below 1, or a start_step, needs latents to start from")
+        if start_step > 0:
+            return cls(steps, start_step, end, goes_on=True)
+        return cls(steps, first_step(steps, strength), end, goes_on=False)
+
+
+@dataclass(frozen=True)
+class Task:
+    """The inputs of a run, R rows each, at the size of the latents (C, h, w)."""
+
+    rows: int
+    shape: tuple[int, int, int]
+    image_embeds: Array  # (R, D)
+    negative_image_embeds: Array | None  # (R, D)
+    start: Array | None  # (R, C, h, w)
+    keep: Array | None  # (R, 1, h, w), 1 where the start picture is kept
+    hint: Array | None  # (1 or R, 3, 8h, 8w)
+    noise: Array | None  # (R, C, h, w)
+
+
+def picture_size(latents: Latents | None, width: int | None, height: int | None) -> tuple[int, int]:
+    """The width and height of the result. Raises ValueError where latents and a written size differ."""
+    if latents is None:
+        assert width is not None and height is not None  # resolved while planning
+        return width, height
+    for side, written in (("width", width), ("height", height)):
+        there = getattr(latents, side)
+        if written not in (None, there):
+            raise ValueError(
+                f"{side} is {written}, but the latents are of a picture with a {side} of {there}; "
+                f"leave it null, or resize the picture"
+            )
+    return latents.width, latents.height
+
+
+def prepare(
+    unet: UNet, given: Mapping[str, Any], noise: Latents | None, width: int, height: int, copies: int
+) -> Task:
+    """The task for a picture of width x height; `given` holds the inputs by port, None where not linked.
+
+    Raises ValueError where inputs do not fit the checkpoint or each other.
+    """
+    count = count_rows(copies, noise, **given)
+    _check_fit(unet, [value for value in (*given.values(), noise) if value is not None])
+    multiple = unet_multiple(unet)
+    high, wide = (latent_size(side, unet.latent_factor, multiple) for side in (height, width))
+    start = given["latents"]
+    if start is not None:
+        high, wide = (round_up(side, multiple) for side in start.shape[2:])
+    embeds = {
+        name: None if given[name] is None else spread(given[name].image_embeds, count, copies)
+        for name in ("image_embeds", "negative_image_embeds")
+    }
+    if embeds["image_embeds"] is None:
+        raise ValueError(f"a UNet of Kandinsky {unet.system} needs image_embeds")
+    return Task(
+        count,
+        (unet.latent_channels, high, wide),
+        embeds["image_embeds"],
+        embeds["negative_image_embeds"],
+        None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
+        _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
+        _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
+        _noise(noise, (high, wide), count, copies),
+    )
+
+
+def _keep(
+    mask: Mask | None, unet: UNet, size: tuple[int, int], latents: tuple[int, int], count: int, copies: int
+) -> Array | None:
+    """What of the start picture is kept, (R, 1, h, w), from a mask of any size."""
+    from nodes.masking import keep_mask, resize_mask
+
+    if mask is None:
+        return None
+    wide, high = latents
+    pixels = pad_edges(resize_mask(mask.mask, *size), high * unet.latent_factor, wide * unet.latent_factor)
+    return spread(keep_mask(pixels, wide, high)[:, None], count, copies)
+
+
+def _hint(
+    hint: DepthHint | None,
+    unet: UNet,
+    size: tuple[int, int],
+    latents: tuple[int, int],
+    count: int,
+    copies: int,
+) -> Array | None:
+    """The hint at its own size for these latents, from one of any size; a single row serves all."""
+    import numpy as np
+
+    from nodes.pixels import resize
+
+    if hint is None:
+        return None
+    width, height = (side * HINT_FACTOR // unet.latent_factor for side in size)
+    resized = resize(np.moveaxis(hint.depth_hint, 1, 3), width, height, "stretch")
+    padded = pad_edges(np.moveaxis(resized, 3, 1), latents[1] * HINT_FACTOR, latents[0] * HINT_FACTOR)
+    return padded if len(padded) == 1 else spread(padded, count, copies)
+
+
+def _noise(noise: Latents | None, latents: tuple[int, int], count: int, copies: int) -> Array | None:
+    if noise is None:
+        return None
+    if noise.shape[2:] != latents:
+        raise ValueError(
+            f"the noise has {noise.shape[3]} x {noise.shape[2]} latents, "
+            f"this picture takes {latents[1]} x {latents[0]}"
+        )
+    return spread(noise.latents, count, copies)
+
+
+def _check_fit(unet: UNet, values: list[Any]) -> None:
+    """Raise ValueError for embeds or latents of another system."""
+    for value in values:
+        system = getattr(value, "system", unet.system)
+        kind = type(value).__name__
+        if system != unet.system:
+            raise ValueError(f"these {kind} are of Kandinsky {system}, the UNet is of {unet.system}")
+        if isinstance(value, Latents) and value.shape[1] != unet.latent_channels:
+            raise ValueError(
+                f"these latents have {value.shape[1]} channels, the UNet takes {unet.latent_channels}"
+            )
+        dim = unet.config.get("encoder_hid_dim")
+        if kind == "ImageEmbeds" and value.shape[1] != dim:
+            raise ValueError(f"these image embeds have {value.shape[1]} numbers a row, the UNet takes {dim}")

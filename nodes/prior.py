@@ -1,0 +1,55 @@
+"""Text embeds into image embeds."""
+
+from typing import Annotated
+
+from graph.node import Progress, Range, Seed, Wanted, node
+from nodes import prior_sampling
+from nodes.prior_sampling import PriorOutput, Request
+from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
+
+
+@node(
+    title="Prior",
+    group="Kandinsky",
+    resolve=prior_sampling.recommended,
+    check=prior_sampling.check,
+    uses=prior_sampling.uses,
+)
+def prior(
+    prior: Annotated[Prior, "The network that imagines pictures."],
+    positive: Annotated[TextEmbeds, "The prompt."],
+    negative: Annotated[TextEmbeds | None, "What the picture should not be like."] = None,
+    image_encoder: Annotated[
+        ImageEncoder | None, "Needed for negative_image_embeds where there is no negative prompt."
+    ] = None,
+    noise: Annotated[ImageEmbeds | None, "Start from this noise instead of the seed's."] = None,
+    *,
+    steps: Annotated[
+        int | None,
+        Range(1, prior_sampling.MOST_STEPS),
+        "How many steps; null: what the checkpoint recommends.",
+    ] = None,
+    guidance: Annotated[
+        float | None,
+        Range(0.0, prior_sampling.LARGEST_GUIDANCE, 0.1),
+        "How closely to follow the prompt; 1 or less turns guidance off; null: "
+        "what the checkpoint recommends.",
+    ] = None,
+    seed: Annotated[
+        int, Range(0, prior_sampling.LARGEST_SEED), Seed(), "The same seed gives the same result."
+    ] = 0,
+    images_per_prompt: Annotated[
+        int, Range(1, prior_sampling.MOST_COPIES), "How many different embeds to make of each prompt."
+    ] = 1,
+    wanted: Wanted = frozenset(PriorOutput._fields),
+    progress: Progress,
+) -> PriorOutput:
+    """Imagine what a picture of the prompt means: the image embeds that a decoder paints from.
+
+    The negative image embeds are those of the negative prompt, or of an empty picture where none is linked.
+    """
+    assert steps is not None and guidance is not None  # resolved while planning
+    request = Request(steps, guidance, seed, images_per_prompt)
+    return prior_sampling.run_prior(
+        prior, positive, negative, image_encoder, noise, None, request, wanted, progress
+    )

@@ -1,0 +1,27 @@
+"""Pictures at another size."""
+
+from typing import Annotated, cast
+
+from graph.node import Choices, Range, node
+from nodes.wires import Image
+
+LONGEST_SIDE = 8192
+
+
+@node(title="Resize", group="Picture", io=True)
+def resize(
+    image: Annotated[Image, "The pictures to resize."],
+    *,
+    width: Annotated[int, Range(1, LONGEST_SIDE), "Width in pixels."] = 512,
+    height: Annotated[int, Range(1, LONGEST_SIDE), "Height in pixels."] = 512,
+    fit: Annotated[
+        str,
+        Choices("cover", "contain", "stretch"),
+        "cover fills the size and cuts what sticks out; contain shows everything, with white beside it; "
+        "stretch changes the proportions.",
+    ] = "cover",
+) -> Image:
+    """Make pictures larger or smaller."""
+    from nodes import pixels
+
+    return Image(pixels.resize(image.image, width, height, cast(pixels.Fit, fit)))

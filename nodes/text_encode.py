@@ -1,0 +1,75 @@
+"""Prompts into text embeds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from graph.node import Multiline, Progress, node
+from nodes.wires import TextEmbeds, TextEncoder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROWS_AT_ONCE = 16
+SHOWN = 80  # characters of a prompt in a message
+
+
+@node(title="Text encode", group="Kandinsky")
+def text_encode(
+    text_encoder: Annotated[TextEncoder, "The network that reads the prompt."],
+    *,
+    text: Annotated[str, Multiline(), "The prompt: what the picture shows."] = "",
+    lines: Annotated[bool, "Each line is a prompt of its own: they become a batch."] = False,
+    progress: Progress,
+) -> TextEmbeds:
+    """Read a prompt.
+
+    Words beyond the encoder's limit are cut off, and a small checkpoint does not know every word; both are
+    reported. An empty prompt is fine.
+    """
+    from nodes.checkpoints.residency import opened
+    from nodes.checkpoints.tokenizer import open_tokenizer
+
+    prompts = [line.strip() for line in text.splitlines() if line.strip()] if lines else [text]
+    prompts = prompts or [""]
+    tokenizer = open_tokenizer(text_encoder)
+    tokens = tokenizer([*prompts, ""])
+    for prompt, cut in zip(prompts, tokens.cut, strict=False):
+        if cut:
+            progress.warn(f"the prompt is too long; this end of it was cut off: {_short(cut)}")
+        for word, near in tokenizer.unknown_words(prompt).items():
+            hint = f"; it knows {near!r}" if near else ""
+            progress.warn(f"this checkpoint does not know the word {word!r:.{SHOWN}}{hint}")
+    with opened(text_encoder) as model:
+        pooled, hidden = _encode(model, tokens.ids, text_encoder.device, progress)
+    count = len(prompts)
+    return TextEmbeds(
+        pooled[:count],
+        hidden[:count],
+        tokens.mask[:count],
+        text_encoder.system,
+        empty_text_embeds=pooled[count:],
+        empty_hidden_states=hidden[count:],
+        empty_attention_mask=tokens.mask[count:],
+    )
+
+
+def _encode(model: Any, ids: NDArray[Any], device: str, progress: Progress) -> tuple[Any, Any]:
+    """Token ids (B, L) -> the projected state of the last token (B, D) and all hidden states (B, L, D).
+
+    CLIP's text encoder is causal and pays no heed to the padding behind a prompt, so it gets no mask.
+    """
+    import torch
+
+    pooled, hidden = [], []
+    with torch.inference_mode():
+        for rows in torch.from_numpy(ids).split(ROWS_AT_ONCE):
+            progress.check()
+            encoded = model(input_ids=rows.to(device))
+            pooled.append(encoded.text_embeds)
+            hidden.append(encoded.last_hidden_state)
+    return torch.cat(pooled), torch.cat(hidden)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
