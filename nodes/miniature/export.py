@@ -1,0 +1,169 @@
+"""Write the trained stages as a checkpoint: two folders in the diffusers layout, float16 safetensors.
+
+python -m nodes.miniature.export
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from nodes.miniature import tokens, train_movq, train_prior, train_unet
+from nodes.miniature.captions import VOCABULARY
+from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.judge_net import JudgeNet
+from nodes.miniature.train_clip import VISION_SIZE, ClipPair
+from nodes.miniature.training import load_averaged
+
+WEIGHTS = Path(__file__).parent / "weights"
+METRICS = Path(__file__).parent / "metrics"
+STAGES = ("movq", "movq_decoder", "clip", "prior", "unet", "judge")
+
+PRIOR_INDEX = {
+    "_class_name": "KandinskyV22PriorPipeline",
+    "_diffusers_version": "0.42.1",
+    "image_encoder": ["transformers", "CLIPVisionModelWithProjection"],
+    "image_processor": ["transformers", "CLIPImageProcessor"],
+    "prior": ["diffusers", "PriorTransformer"],
+    "scheduler": ["diffusers", "UnCLIPScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModelWithProjection"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+}
+DECODER_INDEX = {
+    "_class_name": "KandinskyV22Pipeline",
+    "_diffusers_version": "0.42.1",
+    "movq": ["diffusers", "VQModel"],
+    "scheduler": ["diffusers", "DDPMScheduler"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+}
+IMAGE_PROCESSOR = {
+    "image_processor_type": "CLIPImageProcessor",
+    "do_resize": True,
+    "size": {"shortest_edge": VISION_SIZE},
+    "resample": 3,
+    "do_center_crop": True,
+    "crop_size": {"height": VISION_SIZE, "width": VISION_SIZE},
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "do_convert_rgb": True,
+}
+PRIOR_RECOMMENDED = {"steps": 25, "guidance": 2.0}
+DECODER_RECOMMENDED = {"width": 128, "height": 128, "steps": 15, "guidance": 2.0, "scheduler": "ddim"}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a config, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def write_weights(path: Path, model: nn.Module) -> None:
+    """Write a network's parameters as float16."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    halves = {name: value.half().contiguous() for name, value in model.state_dict().items() if _is_kept(name)}
+    save_file(halves, path, metadata={"format": "pt"})
+
+
+def _is_kept(name: str) -> bool:
+    return not name.endswith("position_ids")
+
+
+def preview_map(latents: Tensor, images: Tensor) -> dict[str, list[Any]]:
+    """The linear map from latents (N, 4, h, w) to colours 0..1 that fits pictures (N, 3, h, w) best."""
+    inputs = latents.transpose(0, 1).flatten(1).T
+    inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], 1)
+    solution = torch.linalg.lstsq(inputs, images.transpose(0, 1).flatten(1).T).solution
+    rows = [[round(float(v), 5) for v in row] for row in solution]
+    return {"matrix": rows[:-1], "bias": rows[-1]}
+
+
+def fit_preview(folder: Path, data: Data, count: int = 500) -> dict[str, list[Any]]:
+    """The preview map of the trained MoVQ."""
+    latents = torch.from_numpy(np.load(folder / "latents.npy", mmap_mode="r")[:count]).float()
+    images = torch.from_numpy(data.images[:count].copy()).permute(0, 3, 1, 2).float() / 255
+    return preview_map(latents, torch.nn.functional.avg_pool2d(images, images.shape[-1] // latents.shape[-1]))
+
+
+def export_prior(folder: Path, root: Path) -> None:
+    """CLIP, tokenizer, image processor and prior."""
+    pair = ClipPair()
+    load_averaged(pair, folder / "clip.state")
+    write_json(root / "model_index.json", PRIOR_INDEX)
+    for name, model in (("text_encoder", pair.text), ("image_encoder", pair.vision)):
+        write_weights(root / name / "model.safetensors", model)
+        config = {**model.config.to_dict(), "architectures": [type(model).__name__], "dtype": "float16"}
+        write_json(root / name / "config.json", config)
+    tokens.save(root / "tokenizer")
+    write_json(root / "image_processor" / "preprocessor_config.json", IMAGE_PROCESSOR)
+    prior = load_averaged(train_prior.build(), folder / "prior.state")
+    write_weights(root / "prior" / "diffusion_pytorch_model.safetensors", prior)
+    write_json(root / "prior" / "config.json", train_prior.CONFIG)
+    write_json(root / "scheduler" / "scheduler_config.json", train_prior.SCHEDULER)
+    write_json(root / "recommended.json", PRIOR_RECOMMENDED)
+    (root / "vocabulary.txt").write_text("\n".join(VOCABULARY) + "\n")
+
+
+def export_decoder(folder: Path, root: Path, data: Data) -> None:
+    """UNet and MoVQ; the MoVQ without its further training if there was none."""
+    movq = train_movq.build()
+    movq.load_state_dict(load_file(folder / "movq_whitened.safetensors"))
+    if (folder / "movq_decoder.state").exists():
+        for part in train_movq.frozen(movq):
+            part.requires_grad_(False)
+        load_averaged(movq, folder / "movq_decoder.state")
+    unet = load_averaged(train_unet.build(), folder / "unet.state")
+    write_json(root / "model_index.json", DECODER_INDEX)
+    for name, model, config in (("movq", movq, train_movq.CONFIG), ("unet", unet, train_unet.CONFIG)):
+        write_weights(root / name / "diffusion_pytorch_model.safetensors", model)
+        write_json(root / name / "config.json", config)
+    write_json(root / "scheduler" / "scheduler_config.json", train_unet.SCHEDULER)
+    write_json(root / "recommended.json", {**DECODER_RECOMMENDED, "preview": fit_preview(folder, data)})
+
+
+def export(folder: Path, data: Data, target: Path = WEIGHTS) -> int:
+    """Write everything beside `target`, then put it in its place; returns the size in bytes."""
+    beside = target.with_name(target.name + ".new")
+    shutil.rmtree(beside, ignore_errors=True)
+    export_prior(folder, beside / "prior")
+    export_decoder(folder, beside / "decoder", data)
+    if (folder / "judge.state").exists():
+        judge = load_averaged(JudgeNet(), folder / "judge.state")
+        write_weights(beside / "judge" / "model.safetensors", judge)
+    old = target.with_name(target.name + ".old")
+    if target.exists():
+        target.rename(old)
+    beside.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+
+
+def copy_metrics(folder: Path, target: Path = METRICS) -> None:
+    """Copy what each stage measured."""
+    target.mkdir(exist_ok=True)
+    for stage in STAGES:
+        if (folder / f"{stage}.json").exists():
+            shutil.copyfile(folder / f"{stage}.json", target / f"{stage}.json")
+
+
+def main() -> None:
+    """Command line: export the checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", type=Path, default=WEIGHTS)
+    arguments = parser.parse_args()
+    data = load()
+    print(f"{export(WORK, data, arguments.target) / 1e6:.2f} MB in {arguments.target}")
+    copy_metrics(WORK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Train the judge on real renders, blurred and noised a little; it never sees a sample of the miniature.
+
+python -m nodes.miniature.train_judge --minutes 10
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.judge_net import CELL_CLASSES, GRID, JudgeNet
+from nodes.miniature.scenes import ATTRIBUTES
+from nodes.miniature.train_clip import attribute_loss
+from nodes.miniature.training import Stage, channels_last, to_unit
+
+BATCH = 64
+
+
+def worn(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures (B, 3, H, W) in -1..1, brighter or darker, and one batch in three blurred, one noisy."""
+    images = images * torch.from_numpy(rng.uniform(0.9, 1.1, (len(images), 1, 1, 1))).float()
+    kind = rng.integers(3)
+    if kind == 1:
+        return images + torch.randn_like(images) * float(rng.uniform(0, 0.1))
+    if kind == 2:
+        size = int(images.shape[-1] / rng.uniform(1.3, 4))
+        small = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return F.interpolate(small, images.shape[-2:], mode="bilinear", align_corners=False)
+    return images
+
+
+def cell_truth(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Shape and colour (B, 8, 8), 0 for none, of the object that covers most of each cell."""
+    cells = ids.unflatten(1, (GRID, -1)).unflatten(3, (GRID, -1))
+    shares = torch.stack([(cells == which).float().mean((2, 4)) for which in (1, 2)])
+    which = torch.where(shares.amax(0) < 0.12, 0, shares.argmax(0) + 1).flatten(1)
+    none = torch.zeros_like(rows[:, :1])
+    shape, colour = (torch.cat([none, rows[:, pair] + 1], 1).gather(1, which) for pair in ([1, 4], [2, 5]))
+    return shape.unflatten(1, (GRID, GRID)), colour.unflatten(1, (GRID, GRID))
+
+
+def cell_loss(logits: Tensor, ids: Tensor, rows: Tensor) -> Tensor:
+    """Cross entropy of the cells' shapes and colours; empty cells count little."""
+    loss, weight = torch.zeros(()), torch.zeros(())
+    for part, truth in zip(logits.split(CELL_CLASSES, 1), cell_truth(ids, rows), strict=True):
+        weight = (truth > 0).float() + 0.03
+        loss = loss + (F.cross_entropy(part, truth, reduction="none") * weight).sum() / weight.sum()
+    return loss
+
+
+@torch.no_grad()
+def correct(model: JudgeNet, images: Tensor, rows: Tensor) -> Tensor:
+    """For images (N, 3, 128, 128) in -1..1 and true rows (N, 11): 1 right, 0 wrong, nan does not apply."""
+    parts = [torch.stack([head.argmax(1) for head in model(batch)[0]], 1) for batch in images.split(100)]
+    return torch.where(rows >= 0, (torch.cat(parts) == rows).float(), torch.nan)
+
+
+def accuracy(model: JudgeNet, data: Data) -> dict[str, float]:
+    """On held-out renders."""
+    rows = torch.from_numpy(data.rows[data.training :])
+    images = to_unit(data.images[data.training :])
+    shares = correct(model, images, rows).nanmean(0)
+    return {name: round(float(share), 3) for name, share in zip(ATTRIBUTES, shares, strict=True)}
+
+
+def train(folder: Path, data: Data, minutes: float, seed: int = 15, max_steps: int | None = None) -> JudgeNet:
+    """Train, or go on training; returns the network with averaged weights."""
+    torch.manual_seed(seed)
+    model = channels_last(JudgeNet())
+    rows = torch.from_numpy(data.rows)
+    stage = Stage(
+        "judge", model, folder, minutes=minutes, peak=2e-3, seed=seed, decay=0.02, max_steps=max_steps
+    )
+    for rng in stage.steps():
+        chosen = np.sort(rng.integers(0, data.training, BATCH))
+        images = worn(to_unit(data.images[chosen]), rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, cells = model(images)
+        named = attribute_loss([part.float() for part in logits], rows[chosen])
+        # Every second pixel is enough to know what a cell shows.
+        local = cell_loss(cells.float(), torch.from_numpy(data.ids[chosen, ::2, ::2]), rows[chosen])
+        stage.learn(3 * named + local, BATCH, named=named, cells=local)
+        if stage.step % 500 == 0:
+            with stage.averaged_weights():
+                print(accuracy(model, data), flush=True)
+    stage.finish()
+    stage.finish(accuracy=accuracy(model, data))
+    return model
+
+
+def main() -> None:
+    """Command line: train the judge."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    train(WORK, load(), arguments.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Train the prior: from a caption's embedding to the embedding of a picture that it could describe.
+
+    python -m nodes.miniature.train_prior --minutes 8
+
+One caption in ten is the empty one, for guidance. The text encoder is not trained here; it sees padding as
+it will when the product runs it, and the prior gets the mask.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPTextModelWithProjection
+
+from nodes.miniature import tokens
+from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.train_clip import CAPTIONS, WIDTH, ClipPair, token_table
+from nodes.miniature.train_unet import stratified
+from nodes.miniature.training import Stage, load_averaged
+from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
+from nodes.schedulers.unclip import Unclip
+
+CONFIG: dict[str, Any] = {
+    "_class_name": "PriorTransformer",
+    "_diffusers_version": "0.42.1",
+    "added_emb_type": "prd",
+    "additional_embeddings": 4,
+    "attention_head_dim": 32,
+    "clip_embed_dim": None,
+    "dropout": 0.0,
+    "embedding_dim": WIDTH,
+    "embedding_proj_dim": None,
+    "embedding_proj_norm_type": None,
+    "encoder_hid_proj_type": "linear",
+    "norm_in_type": None,
+    "num_attention_heads": 4,
+    "num_embeddings": tokens.LENGTH,
+    "num_layers": 3,
+    "time_embed_act_fn": "silu",
+    "time_embed_dim": None,
+}
+SCHEDULER: dict[str, Any] = {
+    "_class_name": "UnCLIPScheduler",
+    "_diffusers_version": "0.42.1",
+    "clip_sample": True,
+    "clip_sample_range": 10.0,
+    "num_train_timesteps": 1000,
+    "prediction_type": "sample",
+    "variance_type": "fixed_small_log",
+}
+BATCH = 128
+DROPPED = 0.1
+
+
+def build() -> PriorTransformer:
+    """The untrained network; unlike a checkpoint's, its learned tokens must not begin at zero."""
+    model = PriorTransformer(PriorConfig.read(CONFIG))
+    torch.nn.init.normal_(model.positional_embedding, std=0.02)
+    torch.nn.init.normal_(model.prd_embedding, std=0.02)
+    return model
+
+
+@torch.no_grad()
+def read_texts(text: CLIPTextModelWithProjection, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokens (B, 32) as text embeddings (B, D), hidden states (B, 32, D) and mask (B, 32)."""
+    read = text(input_ids=ids)
+    lengths = (ids == ids.max()).int().argmax(1)  # the first end token is the highest number and counts
+    return read.text_embeds, read.last_hidden_state, torch.arange(ids.shape[1]) <= lengths[:, None]
+
+
+@torch.no_grad()
+def sample(
+    model: PriorTransformer,
+    text: CLIPTextModelWithProjection,
+    ids: Tensor,
+    *,
+    steps: int,
+    guidance: float,
+    seed: int,
+) -> Tensor:
+    """Image embeddings (B, D) for tokens (B, 32)."""
+    generator = torch.Generator().manual_seed(seed)
+    empty = torch.tensor(tokens.build()("", padding="max_length").input_ids).expand(len(ids), -1)
+    prefix = model.prefix(*read_texts(text, torch.cat([empty, ids])))
+    run = Unclip.read(SCHEDULER).start(steps)
+    x = torch.randn(len(ids), WIDTH, generator=generator)
+    for i, t in enumerate(run.timesteps):
+        free, guided = model.step(torch.cat([x, x]), t, prefix).chunk(2)
+        noise = torch.randn(x.shape, generator=generator) if run.noisy(i) else None
+        x = run.step(i, free + guidance * (guided - free), x, noise)
+    return model.denormalise(x)
+
+
+def train(
+    folder: Path, data: Data, minutes: float, seed: int = 13, max_steps: int | None = None
+) -> PriorTransformer:
+    """Train, or go on training; returns the network with averaged weights."""
+    torch.manual_seed(seed)
+    pair = ClipPair()
+    load_averaged(pair, folder / "clip.state")
+    table = torch.from_numpy(token_table(data)).long()
+    embeds = torch.from_numpy(np.load(folder / "embeds.npy"))
+    training = data.training
+    empty = torch.tensor(tokens.build()("", padding="max_length").input_ids)
+    model, kept = build(), Unclip.read(SCHEDULER).alphas_cumprod[:, None]
+    model.clip_mean.copy_(embeds[:training].mean(0, keepdim=True))
+    model.clip_std.copy_(embeds[:training].std(0, keepdim=True))
+    stage = Stage(
+        "prior", model, folder, minutes=minutes, peak=1.2e-3, seed=seed, decay=0.02, max_steps=max_steps
+    )
+    for rng in stage.steps():
+        chosen, said = rng.integers(0, training, BATCH), rng.integers(0, CAPTIONS, BATCH)
+        dropped = torch.from_numpy(rng.random((BATCH, 1)) < DROPPED)
+        ids = torch.where(dropped, empty, table[chosen, said])
+        clean, t = model.normalise(embeds[chosen]), stratified(BATCH)
+        noisy = kept[t].sqrt() * clean + (1 - kept[t]).sqrt() * torch.randn_like(clean)
+        loss = F.mse_loss(model(noisy, t, *read_texts(pair.text, ids)), clean)
+        stage.learn(loss, BATCH, mse=loss)
+    stage.finish()
+    stage.finish(likeness=likeness(model, pair.text, table[training:, 0], embeds[training:]))
+    return model
+
+
+def likeness(
+    model: PriorTransformer, text: CLIPTextModelWithProjection, ids: Tensor, embeds: Tensor
+) -> dict[str, float]:
+    """Mean cosine between sampled and true embeddings (both less their mean), by guidance."""
+    result = {}
+    for guidance in (1.0, 2.0, 4.0):
+        made = sample(model, text, ids, steps=25, guidance=guidance, seed=0)
+        alike = F.cosine_similarity(made - model.clip_mean, embeds - model.clip_mean)
+        result[str(guidance)] = round(float(alike.mean()), 3)
+    return result
+
+
+def main() -> None:
+    """Command line: train the prior."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=8)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    train(WORK, load(), arguments.minutes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Two steps of every training stage on a handful of scenes: they run, resume, and export a checkpoint."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from nodes.miniature import encode, train_clip, train_judge, train_movq, train_prior, train_unet
+from nodes.miniature.data import Data, build, load
+from nodes.miniature.export import copy_metrics, export
+from nodes.miniature.judge import run, table
+from nodes.miniature.training import Stage
+
+SCENES = 24
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    folder = tmp_path_factory.mktemp("data")
+    build(folder, SCENES, processes=1)
+    return load(folder)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
+    """A folder in which every stage made two steps."""
+    folder = tmp_path_factory.mktemp("training")
+    train_movq.train(folder, data, 1, max_steps=2)
+    train_clip.train(folder, data, 1, max_steps=2)
+    encode.embed(folder, data)
+    encode.encode(folder, data)
+    train_movq.train_decoder(folder, data, 1, max_steps=2)
+    train_prior.train(folder, data, 1, max_steps=2)
+    train_unet.train(folder, 1, max_steps=2)
+    train_judge.train(folder, data, 1, max_steps=2)
+    return folder
+
+
+def test_every_stage_says_its_seed_steps_and_figures(trained: Path) -> None:
+    for stage in ("movq", "movq_decoder", "clip", "prior", "unet", "judge"):
+        metrics = json.loads((trained / f"{stage}.json").read_text())
+        assert metrics["steps"] == 2
+        assert metrics["samples"] > 0
+        assert isinstance(metrics["seed"], int)
+
+
+def test_the_export_is_judged(trained: Path, tmp_path: Path, data: Data) -> None:
+    size = export(trained, data, tmp_path / "weights")
+    assert 1e6 < size <= 20e6
+    copy_metrics(trained, tmp_path / "metrics")
+    assert (tmp_path / "metrics" / "unet.json").exists()
+    report, made, texts = run(tmp_path / "weights", 6, 0, 0, {"steps": 2, "prior_steps": 2})
+    assert made.shape == (6, 3, 128, 128)
+    assert len(texts) == 6
+    assert "ground" in table(report["scores"])
+
+
+def test_whitening_changes_nothing_but_the_latents() -> None:
+    torch.manual_seed(0)
+    model = train_movq.build()
+    images = torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        before = model.decode(model.encode(images))
+        latents = model.encode(images)
+        encode.whiten(model, latents)
+        white = model.encode(images)
+        after = model.decode(white)
+    torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    channels = white.transpose(0, 1).flatten(1)
+    assert channels.mean(1).abs().max() < 1e-3
+    correlation = torch.cov(channels)
+    assert (correlation - torch.diag(correlation.diag())).abs().max() < 1e-2
+
+
+def test_a_stage_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    def train(steps: int) -> tuple[Stage, torch.nn.Linear]:
+        torch.manual_seed(1)
+        model = torch.nn.Linear(3, 1)
+        stage = Stage("toy", model, tmp_path, minutes=1, peak=0.1, seed=5, max_steps=steps)
+        for rng in stage.steps():
+            x = torch.from_numpy(rng.normal(size=(8, 3))).float()
+            stage.learn((model(x) - x.sum(1, keepdim=True)).square().mean(), 8)
+        return stage, model
+
+    first, _ = train(40)
+    assert first.step == 40
+    second, model = train(60)
+    assert second.step == 60
+    assert second.samples == 480
+    second.finish()
+    assert (model.weight - 1).abs().max() < 0.3
+    assert json.loads((tmp_path / "toy.json").read_text())["steps"] == 60
