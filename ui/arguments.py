@@ -87,7 +87,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version
 
-        parser.exit(message=f"kandinsky {version('kandinsky-canvas')}\n")
+        print(f"kandinsky {version('kandinsky-canvas')}")
+        parser.exit()
 
 
 def _assignment(text: str) -> tuple[str, str]:
