@@ -31,6 +31,7 @@ DPT_NOTES = words(
 DPT_FIXED: dict[str, tuple[Any, ...]] = {
     "is_hybrid": (False,),  # a hybrid, or any other backbone, would be another network
     "expand_channels": (False,),
+    "embedding_type": ("vit",),
     "backbone_config": (None,),
     "backbone": (None,),
     "use_pretrained_backbone": (False, None),

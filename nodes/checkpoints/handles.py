@@ -14,6 +14,7 @@ from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, 
 TOKENIZER_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
@@ -67,6 +68,7 @@ def text_encoder(origin: Origin) -> TextEncoder:
     part = origin.read("text_encoder")
     folder = origin.checkpoint.require("tokenizer")
     files = [path for name in TOKENIZER_FILES if (path := origin.checkpoint.find(f"tokenizer/{name}"))]
+    origin.checkpoint.find("vocabulary.txt")  # read when a prompt is; a link that leads out is refused here
     names = {file.name for file in files}
     if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
         raise CheckpointError(

@@ -84,6 +84,7 @@ def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int]:
 
 def _read_header_bytes(path: Path) -> tuple[int, bytes]:
     """The size of the file and its header."""
+    _require_regular(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -112,16 +113,23 @@ def refuse_pickles(*paths: Path) -> NoReturn:
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:
+    _require_regular(path)
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from None
     if len(content) > limit:
         raise CheckpointError(f"{path} is larger than {limit >> 20} MB, which no honest one is")
     return content
+
+
+def _require_regular(path: Path) -> None:
+    # Opening a pipe or a device could block for ever.
+    if not path.exists():
+        raise CheckpointError(f"{path} is missing")
+    if not path.is_file():
+        raise CheckpointError(f"{path} cannot be read: it is not a regular file")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.checkpoints.reading import MOST_INDEX_BYTES, CheckpointError
+from nodes.checkpoints.reading import MOST_CONFIG_BYTES, MOST_INDEX_BYTES, CheckpointError
 from nodes.wires import TextEncoder
 
 SMALL_VOCABULARY = 5000  # tokens; CLIP's own has 49408 and can spell every word
@@ -31,9 +32,11 @@ class Tokens:
 class Tokenizer:
     """A tokenizer that fits the text encoder beside it."""
 
-    def __init__(self, clip: Any, length: int) -> None:
+    def __init__(self, clip: Any, length: int, vocabulary: frozenset[str] | None = None) -> None:
+        """`vocabulary` are the words a small checkpoint knows; None stands for all words."""
         self._clip = clip
         self.length = length
+        self._vocabulary = vocabulary
 
     def __call__(self, texts: Sequence[str]) -> Tokens:
         """Tokenise, padded and truncated to the encoder's length L."""
@@ -51,21 +54,22 @@ class Tokenizer:
     def unknown_words(self, text: str) -> dict[str, str]:
         """Words that a small checkpoint never learned, each with the nearest known one ("" if none is near).
 
-        A vocabulary of thousands of tokens spells what it has no token for in pieces that mean something.
+        Known is what the checkpoint's vocabulary.txt lists; without that file, what is one token of a small
+        vocabulary. A large one spells what it has no token for in pieces that mean something.
         """
-        if len(self._clip) > SMALL_VOCABULARY:
+        if self._vocabulary is None:
             return {}
-        whole = [token for token in self._clip.get_vocab() if token.endswith(WORD_END)]
-        known = sorted(token.removesuffix(WORD_END) for token in whole if len(token) > len(WORD_END) + 1)
-        unknown = [word for word in self._words(text) if len(self._clip.tokenize(word)) != 1]
+        known = sorted(self._vocabulary)
+        unknown = [word for word in self._words(text) if word not in self._vocabulary]
         return {word: next(iter(get_close_matches(word, known, n=1)), "") for word in unknown}
 
     def _words(self, text: str) -> list[str]:
-        """The words as the tokenizer splits them, each once."""
+        """The words (no punctuation) as the tokenizer splits them, each once."""
         backend = self._clip.backend_tokenizer
         normal = backend.normalizer.normalize_str(text)
         spans = [span for _, span in backend.pre_tokenizer.pre_tokenize_str(normal)]
-        return list(dict.fromkeys(normal[start:end].strip() for start, end in spans))
+        words = (normal[start:end].strip() for start, end in spans)
+        return list(dict.fromkeys(word for word in words if any(map(str.isalnum, word))))
 
 
 def open_tokenizer(handle: TextEncoder) -> Tokenizer:
@@ -96,4 +100,14 @@ def _open(handle: TextEncoder) -> Tokenizer:
         raise CheckpointError(f"the tokenizer in {folder} did not load properly: {counts}")
     if max(clip.get_vocab().values()) >= vocabulary:
         raise CheckpointError(f"the tokenizer in {folder} is for another text encoder: {counts}")
-    return Tokenizer(clip, min(clip.model_max_length, positions))
+    return Tokenizer(clip, min(clip.model_max_length, positions), _vocabulary(handle.root, clip))
+
+
+def _vocabulary(root: Path, clip: Any) -> frozenset[str] | None:
+    listed = root / "vocabulary.txt"
+    if listed.is_file() and listed.stat().st_size <= MOST_CONFIG_BYTES:
+        return frozenset(listed.read_text(encoding="utf-8", errors="replace").lower().split())
+    if len(clip) > SMALL_VOCABULARY:
+        return None
+    whole = (token for token in clip.get_vocab() if token.endswith(WORD_END))
+    return frozenset(token.removesuffix(WORD_END) for token in whole)

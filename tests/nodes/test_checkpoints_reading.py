@@ -1,6 +1,7 @@
 """Files of strangers: JSON and safetensors headers are read whole, or refused in one clear sentence."""
 
 import json
+import os
 import pickle
 import struct
 from pathlib import Path
@@ -124,6 +125,13 @@ def test_missing_json_is_named(tmp_path: Path) -> None:
         read_json(tmp_path / "config.json")
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_json(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (read_json, read_header):
+        with pytest.raises(CheckpointError, match="not a regular file"):
+            read(tmp_path / "pipe")
 
 
 def test_read_json_is_read_only(tmp_path: Path) -> None:

@@ -60,11 +60,22 @@ def test_unknown_words_are_told_with_the_nearest(tokenizer: Tokenizer) -> None:
     assert tokenizer.unknown_words("a redd elephant cube elephant") == {"redd": "red", "elephant": ""}
 
 
-def test_a_large_vocabulary_has_no_unknown_words(
-    tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_vocabulary_file_says_what_is_known(tmp_path: Path, prior_folder: Path) -> None:
+    folder = Path(shutil.copytree(prior_folder, tmp_path / "prior"))
+    (folder / "vocabulary.txt").write_text("a\nred\nhouse\n")
+    tokenizer = open_tokenizer(handle(folder))
+    assert tokenizer.unknown_words("A red, x cube and houses!") == {
+        "x": "",
+        "cube": "",
+        "and": "",
+        "houses": "house",
+    }
+
+
+def test_a_large_vocabulary_has_no_unknown_words(prior_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodes.checkpoints.tokenizer.SMALL_VOCABULARY", 10)
-    assert tokenizer.unknown_words("elephant") == {}
+    fresh = dataclasses.replace(handle(prior_folder), source="opened for this test alone")
+    assert open_tokenizer(fresh).unknown_words("elephant") == {}
 
 
 def test_vocabulary_and_merges_without_tokenizer_json(tmp_path: Path, prior_folder: Path) -> None:
