@@ -17,14 +17,11 @@ PROJECT = ("graph", "nodes", "ui")
 """The top-level packages of this project; they count as one. A pack is its top-level package alone."""
 
 _SPACE = r"(?:[ \t]|\\\n)*"
-# An import statement stands at the start of a line or after ; or : in any code. Finding them so, and not by a
-# parser, takes a fiftieth of the time; what only looks like one (in a string) at worst names a module too
-# many.
+# Found so, import statements take a fiftieth of a parser's time. What only looks like one (in a docstring)
+# at worst names a module too many.
 _IMPORT = re.compile(
-    rf"(?:^|[;:]){_SPACE}(?:"
-    rf"from\b{_SPACE}([.\w]+){_SPACE}import\b{_SPACE}(\((?:[^)#]|#[^\n]*)*\)|(?:[^\n;#\\]|\\\n)*)"
-    rf"|import\b((?:[^\n;#\\]|\\\n)*))",
-    re.MULTILINE,
+    rf"\b(?:from\b{_SPACE}([.\w]+){_SPACE}import\b{_SPACE}(\((?:[^)#]|#[^\n]*\n)*\)|(?:[\w., \t]|\\\n)*)"
+    r"|import\b((?:[\w., \t]|\\\n)*))"
 )
 _COMMENT = re.compile(r"#[^\n]*")
 _NAME = re.compile(r"\s*([.\w]+)")
@@ -41,14 +38,12 @@ def code_digest(module: str) -> str:
     found = {module}
     waiting = [module]
     while waiting:
-        new = set(_imports(waiting.pop())) - found
+        new = _imports(waiting.pop()) - found
         found |= new
         waiting += new
     digest = hashlib.sha256()
     for name in sorted(found):
-        source = _source(name)
-        assert source is not None
-        digest.update(f"{name}\0{hashlib.sha256(source).hexdigest()}\0".encode())
+        digest.update(f"{name}\0{_source_digest(name)}\0".encode())
     return digest.hexdigest()
 
 
@@ -70,19 +65,18 @@ def function_digest(function: Callable[..., Any]) -> str:
     return digest.hexdigest()
 
 
-def _imports(module: str) -> Iterator[str]:
+@cache
+def _imports(module: str) -> frozenset[str]:
     """The modules of its own project or pack that a module imports itself, and the packages around it."""
     source = _source(module)
     assert source is not None
     package = module if _is_package(module) else module.rpartition(".")[0]
+    found: set[str] = set()
     for name in [module, *_imported_names(source.decode("utf-8", "replace"), package)]:
-        if _group(name) != _group(module):
-            continue
-        parts = name.split(".")
-        for length in range(1, len(parts) + 1):
-            prefix = ".".join(parts[:length])
-            if _source(prefix) is not None:
-                yield prefix
+        if _group(name) == _group(module):
+            parts = name.split(".")
+            found |= {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    return frozenset(name for name in found if _source(name) is not None)
 
 
 def _imported_names(text: str, package: str) -> Iterator[str]:
@@ -114,6 +108,11 @@ def _source(module: str) -> bytes | None:
         return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n") if path else None
     except OSError:
         return None
+
+
+@cache
+def _source_digest(module: str) -> str:
+    return hashlib.sha256(_source(module) or b"").hexdigest()
 
 
 def _is_package(module: str) -> bool:

@@ -41,7 +41,15 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def forget() -> None:
     """Be as new as in another process."""
-    for name in ("code_digest", "function_digest", "_source", "_path", "_folders"):
+    for name in (
+        "code_digest",
+        "function_digest",
+        "_imports",
+        "_source",
+        "_source_digest",
+        "_path",
+        "_folders",
+    ):
         getattr(digest, name).cache_clear()
     importlib.invalidate_caches()
 
