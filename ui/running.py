@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from graph.events import Event, Reporter
@@ -72,7 +72,8 @@ def execute(run: Run, as_json: bool) -> int:
     run.listener = listen
     run.previews = as_json
     try:
-        with _interruptible(run, shown):
+        # What a node (or a library in it) prints is no event and no result.
+        with redirect_stdout(sys.stderr), _interruptible(run, shown):
             outcome = _in_a_thread(run.execute)
     except InvalidWorkflow as invalid:
         report_invalid(invalid)

@@ -80,6 +80,7 @@ def test_a_failed_node_exits_1_and_lets_others_end(kandinsky, write):
     assert "lost: skipped because of bad" in called.err.splitlines()
     assert called.out.splitlines()[0] == f"kept: {Path('outputs', 'kept.txt')}"
     assert called.out.splitlines()[-1].startswith("Failed after ")
+    assert "damn" in called.err and "damn" not in called.out
     assert not Path("outputs/lost.txt").exists()
 
 

@@ -66,7 +66,8 @@ def read(*, path: Annotated[str, File("text")] = "") -> str:
 
 @node(title="Fail", group="Toys", id="toys/fail")
 def fail(a: int, *, message: str = "it broke") -> Number:
-    """Fail."""
+    """Fail, and swear."""
+    print("damn")
     raise ValueError(message)
 
 
