@@ -31,6 +31,19 @@ def to_map(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
+def modulate(x: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+    """x * gain + bias, in place unless gradients are recorded: x must be nobody else's.
+
+    Fresh memory costs more than the arithmetic: the system has to find and clear it.
+    """
+    return torch.addcmul(bias, x, gain, out=None if torch.is_grad_enabled() else x)
+
+
+def silu(x: Tensor) -> Tensor:
+    """x * sigmoid(x), in place unless gradients are recorded: x must be nobody else's."""
+    return F.silu(x, inplace=not torch.is_grad_enabled())
+
+
 class TimeEmbedding(nn.Module):
     """Two linear layers that turn a sinusoid into the embedding of a timestep."""
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.networks.config import read_sizes, require
-from nodes.networks.layers import to_map, to_tokens
+from nodes.networks.layers import modulate, silu, to_map, to_tokens
 
 EPS = 1e-6
 SPATIAL_NORM_GROUPS = 32  # whatever norm_num_groups says, which is for the encoder only
@@ -96,9 +97,16 @@ class SpatialNorm(nn.Module):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """x (B, C, H, W), z (B, latent_channels, h, w) -> (B, C, H, W)."""
         # A 1x1 convolution commutes with nearest upsampling, so it runs at the latents' size.
-        gain = F.interpolate(self.conv_y(z), size=x.shape[-2:], mode="nearest")
-        bias = F.interpolate(self.conv_b(z), size=x.shape[-2:], mode="nearest")
-        return self.norm_layer(x) * gain + bias
+        gain, bias = self.conv_y(z), self.conv_b(z)
+        normed = self.norm_layer(x)
+        if torch.is_grad_enabled():  # gradients are summed faster over pictures than over cells
+            gain, bias = (F.interpolate(y, size=x.shape[-2:], mode="nearest") for y in (gain, bias))
+            return modulate(normed, gain, bias)
+        # Without gradients nothing is upsampled: each latent modulates its cell of pixels.
+        batch, channels, height, width = gain.shape
+        cells = normed.view(batch, channels, height, x.shape[2] // height, width, x.shape[3] // width)
+        modulate(cells, gain[:, :, :, None, :, None], bias[:, :, :, None, :, None])
+        return normed
 
 
 class GroupNorm(nn.GroupNorm):
@@ -129,9 +137,9 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor | None) -> Tensor:
         """x (B, inputs, H, W) -> (B, outputs, H, W)."""
-        h = self.conv1(F.silu(self.norm1(x, z)))
-        h = self.conv2(F.silu(self.norm2(h, z)))
-        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+        h = self.conv1(silu(self.norm1(x, z)))
+        h = self.conv2(silu(self.norm2(h, z)))
+        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 
 class Attention(nn.Module):
@@ -151,7 +159,7 @@ class Attention(nn.Module):
         normed = self.get_submodule(self.norm_name)(x, z)
         tokens = to_tokens(normed)[:, None]
         attended = F.scaled_dot_product_attention(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
-        return x + to_map(self.to_out[0](attended[:, 0]), like=x)
+        return to_map(self.to_out[0](attended[:, 0]), like=x).add_(x)
 
 
 class Downsample(nn.Module):
@@ -239,7 +247,7 @@ class Encoder(nn.Module):
         x = self.conv_in(image)
         for block in self.down_blocks:
             x = block(x, None)
-        return self.conv_out(F.silu(self.conv_norm_out(self.mid_block(x, None))))
+        return self.conv_out(silu(self.conv_norm_out(self.mid_block(x, None))))
 
 
 class Decoder(nn.Module):
@@ -266,7 +274,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(x), z)
         for block in self.up_blocks:
             x = block(x, z)
-        return self.conv_out(F.silu(self.conv_norm_out(x, z)))
+        return self.conv_out(silu(self.conv_norm_out(x, z)))
 
 
 class Codebook(nn.Module):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.networks.config import read_sizes, require
-from nodes.networks.layers import TimeEmbedding, sinusoid, to_map, to_tokens
+from nodes.networks.layers import TimeEmbedding, modulate, silu, sinusoid, to_map, to_tokens
 
 CONTEXT_TOKENS = 32
 ATTENTION_NORM_EPS = 1e-5
@@ -176,11 +176,11 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """x (B, inputs, h, w), embedding (B, time_width) after its SiLU -> (B, outputs, h', w')."""
-        h = self.conv1(self.resized(F.silu(self.norm1(x))))
+        h = self.conv1(self.resized(silu(self.norm1(x))))
         scale, shift = self.time_emb_proj(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv2(F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale)))
+        h = self.conv2(silu(modulate(self.norm2(h), 1 + scale, shift)))
         x = self.resized(x)
-        return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
 
     def resized(self, x: Tensor) -> Tensor:
         """x (B, C, h, w) at the size this block puts out."""
@@ -217,7 +217,7 @@ class Attention(nn.Module):
             y.view(*y.shape[:2], self.heads, -1).transpose(1, 2) for y in (query, key, value)
         )
         attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        return x + to_map(self.to_out[0](attended), like=x)
+        return to_map(self.to_out[0](attended), like=x).add_(x)
 
 
 class DownBlock(nn.Module):
@@ -348,7 +348,7 @@ class UNet(nn.Module):
             )
         times = torch.as_tensor(t, device=x.device).reshape(-1)
         waves = sinusoid(times, self.config.block_out_channels[0]).to(x.dtype)
-        embedding = F.silu(self.time_embedding(waves) + condition.embedding)
+        embedding = silu(self.time_embedding(waves) + condition.embedding)
         context = iter(condition.context)
 
         x = self.conv_in(x if condition.hint is None else torch.cat([x, condition.hint], dim=1))
@@ -359,4 +359,4 @@ class UNet(nn.Module):
         x = self.mid_block(x, embedding, context)
         for block in self.up_blocks:
             x = block(x, skips, embedding, context)
-        return self.conv_out(F.silu(self.conv_norm_out(x)))
+        return self.conv_out(silu(self.conv_norm_out(x)))
