@@ -70,7 +70,6 @@ def execute(run: Run, as_json: bool) -> int:
                 run.cancel()
 
     run.listener = listen
-    run.previews = as_json
     try:
         # What a node (or a library in it) prints is no event and no result.
         with redirect_stdout(sys.stderr), _interruptible(run, shown):

@@ -83,7 +83,7 @@ def sentence(event: dict[str, Any]) -> str | None:
     node = event.get("node")
     match event["event"]:
         case "warning":
-            text = f"{node}: warning: {event['message']}"
+            text = f"{node}: warning: {event['message']}" if node else f"warning: {event['message']}"
         case "failed":
             text = f"{node}: failed: {event['error']}"
         case "skipped" if event["because"] != node:

@@ -81,11 +81,13 @@ def test_warnings_and_failures_are_one_line_each(show):
     stream = io.StringIO()
     shown = show(stream)
     shown({"event": "warning", "node": "prompt", "message": "cut:\n[red]\x1b[2J"})
+    shown({"event": "warning", "node": None, "message": "disk full"})
     shown({"event": "failed", "node": "prior", "error": "no memory", "details": "..."})
     shown({"event": "skipped", "node": "save", "because": "prior"})
     shown.close()
     assert stream.getvalue().splitlines() == [
         r"prompt: warning: cut:\n[red]\x1b[2J",
+        "warning: disk full",
         "prior: failed: no memory",
         "save: skipped because of prior",
     ]
