@@ -1,11 +1,11 @@
 """The engine: typed nodes, workflow files, plans, cache, runs.
 
-    import graph
+import graph
 
-    pictures = graph.load("workflows/text_to_image.json").run(prompt="a red cube on grass")
+pictures = graph.load("workflows/text_to_image.json").run(prompt="a red cube on grass")
 """
 
-from graph.program import Program, RunFailed, load
 from graph.problems import InvalidWorkflow, Problem
+from graph.program import Program, RunFailed, load
 
 __all__ = ["InvalidWorkflow", "Problem", "Program", "RunFailed", "load"]

@@ -7,15 +7,14 @@ literals fit, its links lead to outputs. What follows from the wiring is `plan`'
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from graph.catalogue import Catalogue
-from graph.literals import WrongLiteral, coerce
+from graph.literals import MAX_ITEMS, WrongLiteral, coerce
 from graph.node import NodeType, Param
-from graph.problems import Problem, nearest
-from graph.types import WireType
-from graph.workflow import Link, Node, Workflow, read_node
+from graph.problems import Problem, Problems, nearest
+from graph.shape import Link, Node, Workflow
 
 
 @dataclass(slots=True)
@@ -27,75 +26,57 @@ class Bound:
     mode: str
     links: dict[str, tuple[Link, ...]]
     params: dict[str, Any]
-    broken: bool = False
-    """It has a problem of its own, so nothing is concluded from it."""
-    types: dict[str, WireType] = field(default_factory=dict)
-    """Output types, once the wiring is known."""
+    wrong: set[str]
+    """The ports and params with a problem that is told already."""
+    ring: bool = False
+    """It lies on a cycle."""
 
 
-def bind(workflow: Workflow, catalogue: Catalogue, problems: list[Problem]) -> dict[str, Bound]:
+def bind(workflow: Workflow, catalogue: Catalogue, problems: Problems) -> dict[str, Bound]:
     """Every node of a known type, bound to it; what is wrong is added to `problems`."""
     bound: dict[str, Bound] = {}
     for id, node in workflow.nodes.items():
         node_type = catalogue.get(node.type)
-        if node_type is None:
+        if node_type is not None:
+            bound[id] = _bind_node(node, node_type, problems)
+        elif node.type:
             problems.append(_unknown_type(node, workflow, catalogue))
-        else:
-            current = _current(node, node_type, workflow, problems)
-            if current is not None:
-                bound[id] = _bind_node(current, node_type, problems)
     for item in bound.values():
-        _check_links(item, bound, workflow, problems)
+        if item.links:
+            _check_links(item, bound, workflow, problems)
     _check_interface(workflow, bound, problems)
     return bound
 
 
 def _unknown_type(node: Node, workflow: Workflow, catalogue: Catalogue) -> Problem:
     pack, slash, _ = node.type.partition("/")
-    requires = workflow.data.get("requires", {})
-    hint = f"the pack {pack!r} {requires.get(pack, '')} installed".replace("  ", " ") if slash else None
-    return Problem(
-        f"node type {node.type!r} is unknown",
-        node=node.id,
-        expected=hint,
-        nearest=nearest(node.type, catalogue),
-    )
+    requires = workflow.data.get("requires")
+    version = f" {requires[pack]}" if isinstance(requires, dict) and pack in requires else ""
+    expected = f"the pack {pack!r}{version} installed" if slash else None
+    message = f"node type {node.type!r} is unknown"
+    return Problem(message, node=node.id, expected=expected, nearest=nearest(node.type, catalogue))
 
 
-def _current(node: Node, node_type: NodeType, workflow: Workflow, problems: list[Problem]) -> Node | None:
-    """The node as the newest version of its type has it."""
-    if node.version == node_type.version:
-        return node
-    if not 1 <= node.version <= node_type.version:
-        message = f"version {node.version} of node type {node.type!r} is not known here"
-        problems.append(Problem(message, node=node.id, expected=f"at most version {node_type.version}"))
-        return None
-    data = dict(workflow.data["nodes"][node.id])
-    for version in range(node.version, node_type.version):
-        step = node_type.migrations.get(version)
-        data = step(data) if step else data
-    return read_node(node.id, {**data, "version": node_type.version})
-
-
-def _bind_node(node: Node, node_type: NodeType, problems: list[Problem]) -> Bound:
-    bound = Bound(node.id, node_type, node.mode, {}, {})
+def _bind_node(node: Node, node_type: NodeType, problems: Problems) -> Bound:
+    bound = Bound(node.id, node_type, node.mode, {}, dict(node_type.defaults), set(node.unclear))
     for name, links in node.links.items():
         problem = _port_problem(node, node_type, name, links)
         if problem:
             problems.append(problem)
-            bound.broken = True
-        else:
+            bound.wrong.add(name)
+        elif links:
             bound.links[name] = links
-    for name in node.params:
-        if name not in node_type.params:
+    for name, value in node.params.items():
+        param = node_type.params.get(name)
+        if param is None:
             problems.append(_unknown_param(node, node_type, name))
-            bound.broken = True
-    for name, param in node_type.params.items():
+            bound.wrong.add(name)
+            continue
         try:
-            bound.params[name] = coerce(param, node.params.get(name, param.default))
+            bound.params[name] = coerce(param, value)
         except WrongLiteral as wrong:
-            bound.broken = True
             problems.append(literal_problem(node.id, param, wrong))
+            bound.wrong.add(name)
     return bound
 
 
@@ -108,17 +89,18 @@ def _port_problem(node: Node, node_type: NodeType, name: str, links: tuple[Link,
     port = node_type.inputs.get(name)
     if port is None and name not in node_type.params:
         known = [*node_type.inputs, *node_type.params]
-        message = f"{node_type.id} has no input {name!r}"
-        return Problem(
-            message, node=node.id, port=name, expected=_one_of(known), nearest=nearest(name, known)
-        )
-    many = port is not None and port.many
-    if many and name not in node.listed:
-        return Problem("the port takes a list of links", node=node.id, port=name, expected="[link, ...]")
-    if not many and name in node.listed:
-        return Problem(
-            f"the port takes one link, not a list of {len(links)}", node=node.id, port=name, expected="a link"
-        )
+        message, near = f"{node_type.id} has no input {name!r}", nearest(name, known)
+        return Problem(message, node=node.id, port=name, expected=_one_of(known), nearest=near)
+    if port is not None and port.many:
+        if name not in node.listed:
+            message = "the port takes a list of links"
+            return Problem(message, node=node.id, port=name, expected="[link, ...]")
+        if len(links) > MAX_ITEMS:
+            message = f"the list has {len(links)} links"
+            return Problem(message, node=node.id, port=name, expected=f"at most {MAX_ITEMS}")
+    elif name in node.listed and links:
+        message = f"the port takes one link, not a list of {len(links)}"
+        return Problem(message, node=node.id, port=name, expected="a link")
     return None
 
 
@@ -137,38 +119,32 @@ def _one_of(names: Iterable[str]) -> str:
     return f"one of {listed}" if listed else "none"
 
 
-def _check_links(
-    item: Bound, bound: Mapping[str, Bound], workflow: Workflow, problems: list[Problem]
-) -> None:
+def _check_links(item: Bound, bound: Mapping[str, Bound], workflow: Workflow, problems: Problems) -> None:
+    """Take away the links that lead nowhere."""
     for name, links in list(item.links.items()):
-        kept = []
         for link in links:
             source = bound.get(link.node)
             if source is not None and link.port in source.type.outputs:
-                kept.append(link)
                 continue
-            item.broken = True
+            item.wrong.add(name)
             if link.node not in workflow.nodes:
                 message, near = f"there is no node {link.node!r}", nearest(link.node, workflow.nodes)
                 problems.append(Problem(message, node=item.id, port=name, nearest=near))
             elif source is not None:
                 message = f"{source.type.id} {link.node!r} has no output {link.port!r}"
-                outputs = source.type.outputs
-                problems.append(
-                    Problem(
-                        message,
-                        node=item.id,
-                        port=name,
-                        expected=_one_of(outputs),
-                        nearest=nearest(link.port, outputs),
-                    )
-                )
-        item.links[name] = tuple(kept)
-        if not kept:
-            del item.links[name]
+                expected, near = _one_of(source.type.outputs), nearest(link.port, source.type.outputs)
+                problems.append(Problem(message, node=item.id, port=name, expected=expected, nearest=near))
+        if name in item.wrong:
+            item.links[name] = tuple(link for link in links if _leads(link, bound))
+            if not item.links[name]:
+                del item.links[name]
 
 
-def _check_interface(workflow: Workflow, bound: Mapping[str, Bound], problems: list[Problem]) -> None:
+def _leads(link: Link, bound: Mapping[str, Bound]) -> bool:
+    return link.node in bound and link.port in bound[link.node].type.outputs
+
+
+def _check_interface(workflow: Workflow, bound: Mapping[str, Bound], problems: Problems) -> None:
     for side, entries in (("inputs", workflow.inputs), ("outputs", workflow.outputs)):
         for entry in entries.values():
             where = f"interface {side} {entry.name!r}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +43,12 @@ class Progress:
         cancelled: threading.Event,
         on_step: Callable[[int, int, Callable[[], bytes] | None], None],
         on_warning: Callable[[str], None],
+        thumbnails: list[bytes] | None = None,
     ) -> None:
         self._cancelled = cancelled
         self._on_step = on_step
         self._on_warning = on_warning
-        self.thumbnails: list[bytes] = []
+        self.thumbnails: list[bytes] = [] if thumbnails is None else thumbnails
 
     def step(self, step: int, steps: int, preview: Callable[[], bytes] | None = None) -> None:
         """Say that `step` of `steps` is done; `preview` makes a small JPEG or WebP if somebody looks.
@@ -91,20 +94,25 @@ class OutputFolder:
     def write(self, name: str, suffix: str, contents: Sequence[bytes]) -> list[Path]:
         """Write each of `contents` to a new file; one is called `name.suffix`, several `name-1.suffix`...
 
-        A taken name is never overwritten: `name-2.suffix` follows `name.suffix`.
+        A taken name is never overwritten: `name-2.suffix` follows `name.suffix`. Files appear whole or not at
+        all.
 
         Raises:
             ValueError: when `name` is empty, absolute, or leaves the folder.
+            OSError: when a file cannot be written.
         """
         stem = self._stem(name)
         stem.parent.mkdir(parents=True, exist_ok=True)
-        paths = []
-        number = 1
-        for content in contents:
-            path, number = _create(stem, suffix, number, numbered=len(contents) > 1)
-            path.write_bytes(content)
-            paths.append(path)
-        self.written += paths
+        paths = _reserve(stem, suffix, len(contents))
+        left = list(paths)
+        try:
+            for path, content in zip(paths, contents, strict=True):
+                _write_whole(path, content)
+                left.remove(path)
+                self.written.append(path)
+        finally:
+            for path in left:
+                path.unlink(missing_ok=True)
         return paths
 
     def _stem(self, name: str) -> Path:
@@ -121,14 +129,29 @@ class OutputFolder:
         return stem
 
 
-def _create(stem: Path, suffix: str, number: int, numbered: bool) -> tuple[Path, int]:
-    """Create the next free file exclusively, so that two runs never write to the same one."""
-    while True:
-        tail = f"-{number}" if numbered or number > 1 else ""
-        path = stem.with_name(f"{stem.name}{tail}.{suffix}")
-        number += 1
-        try:
-            path.open("xb").close()
-        except FileExistsError:
-            continue
-        return path, number
+_reserving = threading.Lock()
+
+
+def _reserve(stem: Path, suffix: str, count: int) -> list[Path]:
+    """Create the next free files, exclusively, so that two runs never write to the same one."""
+    paths: list[Path] = []
+    number = 1
+    with _reserving:  # a batch of one node is numbered without gaps
+        while len(paths) < count:
+            tail = f"-{number}" if count > 1 or number > 1 else ""
+            path = stem.with_name(f"{stem.name}{tail}.{suffix}")
+            number += 1
+            with suppress(FileExistsError):
+                path.open("xb").close()
+                paths.append(path)
+    return paths
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    draft = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

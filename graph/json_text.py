@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import Any
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 64
+MAX_VALUES = 5_000_000
+"""Commas and opening brackets at most: a small text of many tiny values takes a lot of memory."""
+
 _OPEN_DEPTH = 2
 _OPEN_KEYS = ("inputs", "params")
 
@@ -28,13 +32,15 @@ def read(data: bytes | str) -> Any:
     Raises:
         JsonRefused: saying what is wrong and where.
     """
+    if len(data) > MAX_BYTES:
+        raise JsonRefused(f"the file has {len(data) / 2**20:.0f} MB; expected at most 64 MB")
     if isinstance(data, bytes):
-        if len(data) > MAX_BYTES:
-            raise JsonRefused(f"the file has {len(data) / 2**20:.0f} MB; expected at most 64 MB")
         try:
             data = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise JsonRefused(f"the file is not UTF-8 text (byte {error.start})") from None
+    if sum(map(data.count, ",[{")) > MAX_VALUES:
+        raise JsonRefused(f"the file holds too many values; expected at most {MAX_VALUES:,}")
     try:
         value = json.loads(
             data,
@@ -50,15 +56,16 @@ def read(data: bytes | str) -> Any:
     except RecursionError:
         raise JsonRefused(f"the file is nested too deep; expected at most {MAX_DEPTH} levels") from None
     _check_depth(value)
+    if "\\u" in data:
+        _check_characters(value)
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise JsonRefused(f"the key {twice!r} stands twice in one object")
+        twice = next(key for key, number in Counter(key for key, _ in pairs).items() if number > 1)
+        raise JsonRefused(f"the key {twice[:100]!r} stands twice in one object")
     return result
 
 
@@ -93,6 +100,15 @@ def _check_depth(value: Any) -> None:
     raise JsonRefused(f"the file is nested too deep; expected at most {MAX_DEPTH} levels")
 
 
+def _check_characters(value: Any) -> None:
+    """An escape may name half a character, which no UTF-8 file can hold."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = error.object[error.start : error.start + 1]
+        raise JsonRefused(f"the file holds half a character ({half!a})") from None
+
+
 def write(value: Any) -> str:
     """JSON text in the one fixed layout, with a final newline.
 
@@ -100,6 +116,12 @@ def write(value: Any) -> str:
         ValueError: for NaN and infinities.
     """
     return _open(value, 0, "") + "\n"
+
+
+def excerpt(value: Any) -> str:
+    """The beginning of a value's JSON, to show in a message."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _open(value: Any, depth: int, key: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from typing import Any, cast
 
-from graph import json_text
+from graph.json_text import JsonRefused, excerpt, read
 from graph.node import Param
 from graph.problems import nearest
 
@@ -14,6 +14,8 @@ MAX_TEXT = 1_000_000
 MAX_ITEMS = 10_000
 
 _KINDS = {"string": "a text", "int": "a whole number", "float": "a number", "bool": "true or false"}
+_HALF = re.compile("[\ud800-\udfff]")
+_SWITCH = {"true": True, "false": False}
 
 
 class WrongLiteral(ValueError):
@@ -45,13 +47,13 @@ def coerce(param: Param, value: Any) -> Any:
         WrongLiteral: for a wrong type, a value out of range, or one that is not among the choices.
     """
     if value is None:
-        if param.default is None or param.nullable:
-            return param.default
+        if param.default is None:
+            return None
         raise WrongLiteral("null is not a value here", expected(param))
     if not param.many:
         return _scalar(param, value)
     if not isinstance(value, list | tuple):
-        raise WrongLiteral(f"{_show(value)} is not a list", expected(param))
+        raise WrongLiteral(f"{excerpt(value)} is not a list", expected(param))
     if len(value) > MAX_ITEMS:
         raise WrongLiteral(f"the list has {len(value)} items", f"at most {MAX_ITEMS}")
     return [_scalar(param, item) for item in value]
@@ -62,15 +64,18 @@ def _scalar(param: Param, value: Any) -> Any:
     if wanted is float and type(value) is int:
         value = float(value)
     if type(value) is not wanted:
-        raise WrongLiteral(f"{_show(value)} is not {_KINDS[param.type.name]}", expected(param))
+        raise WrongLiteral(f"{excerpt(value)} is not {_KINDS[param.type.name]}", expected(param))
     if isinstance(value, float) and not math.isfinite(value):
         raise WrongLiteral(f"{value} is not a number to calculate with", expected(param))
     if isinstance(value, str) and len(value) > MAX_TEXT:
         raise WrongLiteral(f"the text has {len(value)} characters", f"at most {MAX_TEXT}")
+    if isinstance(value, str) and _HALF.search(value):
+        raise WrongLiteral("the text holds half a character (a lone surrogate)", expected(param))
     if param.range and not param.range.low <= cast(float, value) <= param.range.high:
-        raise WrongLiteral(f"{_show(value)} is out of range", expected(param))
+        raise WrongLiteral(f"{excerpt(value)} is out of range", expected(param))
     if param.choices and value not in param.choices:
-        raise WrongLiteral(f"{_show(value)} is unknown", expected(param), nearest(str(value), param.choices))
+        near = nearest(str(value), param.choices)
+        raise WrongLiteral(f"{excerpt(value)} is unknown", expected(param), near)
     return value
 
 
@@ -80,17 +85,17 @@ def parse(param: Param, text: str) -> Any:
     Raises:
         WrongLiteral: when the text is not such a value.
     """
-    if param.type.name == "string" and not param.many:
+    kind = param.type.name
+    if kind == "string" and not param.many:
         return text
     try:
-        return json_text.read(text.strip().lower() if param.type.name == "bool" else text)
-    except json_text.JsonRefused:
-        raise WrongLiteral(f"{_show(text)} cannot be read", expected(param)) from None
-
-
-def _show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+        if text == "null":
+            return None
+        if param.many:
+            return read(text)
+        return _SWITCH[text.strip().lower()] if kind == "bool" else param.type.python(text)
+    except (JsonRefused, ValueError, KeyError):
+        raise WrongLiteral(f"{excerpt(text)} cannot be read", expected(param)) from None
 
 
 def _short(number: float) -> str:

@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from graph.context import Environment, OutputFolder, Progress, RunRecord, Wanted
@@ -40,6 +41,7 @@ __all__ = [
     "Range",
     "RunRecord",
     "Seed",
+    "Storable",
     "Wanted",
     "Wiring",
     "node",
@@ -57,7 +59,7 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class Choices:
-    """The values that a param may have; the first is the default unless the signature says otherwise."""
+    """The values that a param may have; the first is the default, unless that is None."""
 
     values: tuple[str, ...]
 
@@ -89,6 +91,11 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class Storable:
+    """On an input of any type: takes every type but handles."""
+
+
+@dataclass(frozen=True)
 class Port:
     """An input or output that carries a wire type."""
 
@@ -111,12 +118,16 @@ class Param:
     default: Any
     help: str = ""
     many: bool = False
-    nullable: bool = False
     range: Range | None = None
     choices: tuple[str, ...] = ()
     file: File | None = None
     fixed: bool = False
     widget: str = "plain"
+
+    @property
+    def nullable(self) -> bool:
+        """Whether it may be null, which stands for what the node finds best."""
+        return self.default is None
 
 
 @dataclass(frozen=True)
@@ -140,7 +151,7 @@ class Wiring:
     """The ports and params that have a link."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NodeType:
     """Everything the engine knows of a node type."""
 
@@ -165,10 +176,37 @@ class NodeType:
     types: Callable[[Wiring], Mapping[str, WireType]] | None
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
 
-    @property
+    # Planning asks for these once for every node of a workflow.
+
+    @cached_property
     def makes_handles(self) -> bool:
         """Whether an output is a handle, which planning has to know."""
         return any(port.type.handle for port in self.outputs.values())
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each param that is neither written nor linked."""
+        return {name: param.default for name, param in self.params.items()}
+
+    @cached_property
+    def required(self) -> tuple[Port, ...]:
+        """The inputs that must be linked."""
+        return tuple(port for port in self.inputs.values() if port.required)
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """The params that are paths of files."""
+        return tuple(name for name, param in self.params.items() if param.file is not None)
+
+    @cached_property
+    def output_types(self) -> dict[str, WireType]:
+        """The declared type of each output."""
+        return {name: port.type for name, port in self.outputs.items()}
+
+    @cached_property
+    def all_outputs(self) -> frozenset[str]:
+        """The names of the outputs."""
+        return frozenset(self.outputs)
 
 
 def node(
@@ -256,14 +294,26 @@ def _read_parameters(
             continue
         annotation = _Annotation.read(hints[name])
         if parameter.kind is parameter.KEYWORD_ONLY and annotation.plain:
-            if required:
-                raise TypeError(f"{function.__name__}: param {name!r} needs a default")
             params[name] = annotation.param(name, parameter.default)
+            complaint = _wrong_default(params[name], annotation, parameter)
+            if complaint:
+                raise TypeError(f"{function.__name__}: param {name!r} {complaint}")
         elif annotation.wire is not None:
             inputs[name] = annotation.port(name, required)
         else:
             raise TypeError(f"{function.__name__}: {name!r} has no wire type: {hints[name]}")
     return inputs, params, wants
+
+
+def _wrong_default(param: Param, annotation: _Annotation, parameter: inspect.Parameter) -> str | None:
+    """What is wrong with a param's default: in a file, null stands for it and the first choice is it."""
+    if parameter.default is parameter.empty:
+        return "needs a default"
+    if annotation.nullable != (param.default is None):
+        return "must have None as its default, and be annotated so, if it may be None"
+    if param.choices and param.default not in (None, param.choices[0]):
+        return "must have its first choice as its default"
+    return None
 
 
 def _read_outputs(function: Callable[..., Any]) -> tuple[dict[str, Port], bool]:
@@ -336,15 +386,9 @@ class _Annotation:
             default=default,
             help=self.help,
             many=self.many,
-            nullable=self.nullable,
             range=self._extra(Range),
             choices=choices.values if choices else (),
             file=self._extra(File),
             fixed=self._extra(Fixed) is not None or self._extra(File) is not None,
             widget=next((widgets[type(e)] for e in self.extras if type(e) in widgets), "plain"),
         )
-
-
-@dataclass(frozen=True)
-class Storable:
-    """On an input of any type: takes every type but handles."""

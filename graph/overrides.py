@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,10 @@ from graph.catalogue import Catalogue
 from graph.files import Files
 from graph.literals import WrongLiteral, parse
 from graph.node import Param
-from graph.problems import InvalidWorkflow, Problem, nearest
-from graph.workflow import Link, Workflow, from_json
+from graph.problems import InvalidWorkflow, Problem, Problems, nearest
+from graph.shape import Link, Workflow
+from graph.versions import up_to_date
+from graph.workflow import from_json
 
 
 def override(
@@ -30,7 +33,10 @@ def override(
     Raises:
         InvalidWorkflow: for unknown names, and for texts that cannot be read.
     """
-    problems: list[Problem] = []
+    workflow = up_to_date(workflow, catalogue)
+    if not values or workflow.problems:  # which planning tells, beside everything else
+        return workflow
+    problems = Problems()
     nodes = dict(workflow.data["nodes"])
     for name, value in values.items():
         targets = _targets(workflow, name)
@@ -42,9 +48,10 @@ def override(
             if param is None:
                 continue
             try:
-                literal = value if typed else parse(param, value)
+                literal = _plain(value) if typed else parse(param, value)
             except WrongLiteral as wrong:
-                problems.append(Problem(f"{name}: {wrong.message}", expected=wrong.expected))
+                message = f"{name}: {wrong.message}"
+                problems.append(Problem(message, node=target.node, param=param.name, expected=wrong.expected))
                 continue
             if isinstance(literal, str) and (param.file is not None or param.name == "source"):
                 files.allow(literal)
@@ -73,7 +80,7 @@ def _unknown(workflow: Workflow, name: str) -> Problem:
 
 
 def _param(
-    workflow: Workflow, catalogue: Catalogue, target: Link, name: str, problems: list[Problem]
+    workflow: Workflow, catalogue: Catalogue, target: Link, name: str, problems: Problems
 ) -> Param | None:
     node_type = catalogue.get(workflow.nodes[target.node].type) if target.node in workflow.nodes else None
     if node_type is None:
@@ -83,11 +90,17 @@ def _param(
         problems.append(
             Problem(
                 f"{name}: {node_type.id} {target.node!r} has no param {target.port!r}",
+                node=target.node,
+                param=target.port,
                 expected=", ".join(node_type.params),
                 nearest=nearest(target.port, node_type.params),
             )
         )
     return param
+
+
+def _plain(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def _with_param(node: dict[str, Any], name: str, value: Any) -> dict[str, Any]:

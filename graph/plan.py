@@ -13,18 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import networkx as nx
-
-from graph import keys
 from graph.bind import Bound, bind
 from graph.catalogue import Catalogue
 from graph.context import Environment
-from graph.digest import function_digest
-from graph.problems import InvalidWorkflow, Problem, nearest
+from graph.keys import Namer
+from graph.order import order
+from graph.problems import InvalidWorkflow, Problem, Problems, nearest
 from graph.rewire import Rewired, rewire
 from graph.settle import Settler
+from graph.shape import Link, Workflow
 from graph.step import REUSE, RUN, SKIP, Step
-from graph.workflow import Link, Workflow
+from graph.versions import up_to_date
 
 
 class Lookup(Protocol):
@@ -39,6 +38,7 @@ class Plan:
     """What a run would do."""
 
     workflow: Workflow
+    """With every node as the newest version of its type has it."""
     steps: Mapping[str, Step]
     """By node id, every node after those it depends on."""
     outputs: Mapping[str, Link]
@@ -78,179 +78,148 @@ def plan(
     Raises:
         InvalidWorkflow: with every problem there is.
     """
-    problems: list[Problem] = []
+    workflow = up_to_date(workflow, catalogue)
+    problems = Problems(workflow.problems)
     bound = bind(workflow, catalogue, problems)
     if to is not None and to not in workflow.nodes:
         problems.append(Problem(f"there is no node {to!r} to run to", nearest=nearest(to, workflow.nodes)))
-    order = _order(bound, problems)
-    rewired = rewire(order)
-    steps = _settle_all(order, rewired, Settler(environment, problems, lenient))
+    linked = _linked(bound, workflow)
+    in_order = order(bound, problems)
+    rewired = rewire(in_order)
+    steps = _settle_all(in_order, rewired, Settler(environment, problems, linked, lenient))
     if problems:
         raise InvalidWorkflow(problems)
     outputs = {}
     for name, entry in workflow.outputs.items():
-        for target in map(rewired.through, entry.targets):
-            if target is not None and target.node not in rewired.skipped:
-                outputs[name] = target
-    _decide(steps, _wanted(steps, outputs, to), cache)
+        (target,) = map(rewired.through, entry.targets)
+        if target is not None and target.node not in rewired.skipped:
+            outputs[name] = target
+    _decide(steps, _wanted(steps, outputs, linked, to), cache)
     return Plan(workflow, steps, outputs)
 
 
-def _order(bound: Mapping[str, Bound], problems: list[Problem]) -> list[Bound]:
-    """The nodes in topological order. Cycles are reported and cut, so that the rest can be checked."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(bound)
-    graph.add_edges_from(
-        (link.node, item.id) for item in bound.values() for links in item.links.values() for link in links
-    )
-    try:
-        return [bound[id] for id in nx.topological_sort(graph)]
-    except nx.NetworkXUnfeasible:
-        for ring, knot in _knots(graph, bound):
-            problems.append(_cycle(ring))
-            graph.remove_edges_from(list(graph.subgraph(knot).edges))
-            for id in knot:
-                bound[id].broken = True
-        return [bound[id] for id in nx.topological_sort(graph)]
+def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str]]:
+    """Node -> those of its outputs that a wire or the interface takes up."""
+    linked: dict[str, set[str]] = {}
+    for item in bound.values():
+        for links in item.links.values():
+            for node, port in links:
+                linked.setdefault(node, set()).add(port)
+    for entry in workflow.outputs.values():
+        for node, port in entry.targets:
+            linked.setdefault(node, set()).add(port)
+    return linked
 
 
-def _knots(graph: nx.DiGraph[str], bound: Mapping[str, Bound]) -> list[tuple[list[str], set[str]]]:
-    """The sets of nodes that all lie on cycles with each other, each with one ring as an example."""
-    knots = []
-    for knot in nx.strongly_connected_components(graph):
-        start = next(iter(knot)) if len(knot) == 1 else next(id for id in bound if id in knot)
-        if len(knot) > 1 or graph.has_edge(start, start):
-            knots.append(([source for source, _ in nx.find_cycle(graph.subgraph(knot), start)], knot))
-    return knots
-
-
-def _cycle(ring: list[str]) -> Problem:
-    shown = " -> ".join([*ring[:12], *(["..."] if len(ring) > 12 else []), ring[0]])
-    return Problem(f"the wires form a cycle: {shown}", node=ring[0], expected="no way back")
-
-
-def _settle_all(order: list[Bound], rewired: Rewired, settler: Settler) -> dict[str, Step]:
+def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler) -> dict[str, Step]:
     steps: dict[str, Step] = {}
-    twins: dict[str, str] = {}
-    for item in order:
-        step = Step(item.id, item.type, item.params, item.links)
+    namer = Namer()
+    for item in in_order:
+        because = rewired.skipped.get(item.id)
+        sleeps = because is not None or item.mode == "bypassed"
+        types = dict(item.type.output_types)
+        step = Step(item.id, item.type, item.params, item.links, types, sleeps, because)
+        settler.settle(step, item, steps)
         steps[item.id] = step
-        step.because = rewired.skipped.get(item.id)
-        sleeps = step.because is not None or item.mode == "bypassed"
-        if sleeps or item.broken:
-            settler.assume(step, steps, runs=not sleeps)
-        elif settler.settle(step, steps) and not settler.problems:
-            _name_outputs(step, steps, twins)
+        if not sleeps and not settler.problems:
+            namer.name(step, steps)
     return steps
 
 
-def _name_outputs(step: Step, steps: Mapping[str, Step], twins: dict[str, str]) -> None:
-    """Name the step's outputs by their content, and find the step that does the same work already."""
-    node_type = step.type
-    if step.folded is not None:
-        step.keys = {port: keys.literal(value) for port, value in step.folded.items() if value is not None}
-        return
-    base = [keys.LAYOUT, node_type.id, str(node_type.version), function_digest(node_type.function)]
-    parts = {
-        name: part for name in (*node_type.params, *node_type.inputs) if (part := _part(step, name, steps))
-    }
-    whole = keys.digest([*base, *(f"{name}={part}" for name, part in parts.items())])
-    if not node_type.effects:
-        first = twins.setdefault(whole, step.id)
-        step.same_as = first if first != step.id else None
-    for port in node_type.outputs:
-        if node_type.uses is None:
-            step.keys[port] = keys.digest((whole, port))
-        else:
-            used = set(node_type.uses(port, step.wiring()))
-            named = (f"{name}={part}" for name, part in parts.items() if name in used)
-            step.keys[port] = keys.digest([*base, port, *named])
-
-
-def _part(step: Step, name: str, steps: Mapping[str, Step]) -> str:
-    """What one input contributes to the key; nothing if it is a port without a link."""
-    if name in step.links:
-        linked = [steps[link.node].keys[link.port] for link in step.links[name]]
-        return ",".join(linked)
-    return keys.literal(step.params[name]) if name in step.params else ""
-
-
-def _wanted(steps: Mapping[str, Step], outputs: Mapping[str, Link], to: str | None) -> dict[str, set[str]]:
-    """Node -> the ports that the run is for."""
-    live = {id: step for id, step in steps.items() if step.because is None and _planned(step)}
+def _wanted(
+    steps: Mapping[str, Step], outputs: Mapping[str, Link], linked: Mapping[str, set[str]], to: str | None
+) -> dict[str, frozenset[str]]:
+    """Node -> the outputs that the run is for."""
+    live = {id: step for id, step in steps.items() if not step.sleeps}
     if to is not None:
-        return {to: set(live[to].type.outputs)} if to in live else {}
-    wanted = {id: set(step.type.outputs) for id, step in live.items() if step.type.effects}
-    for link in outputs.values():
-        wanted.setdefault(link.node, set()).add(link.port)
+        return {to: frozenset(linked.get(to, ())) or _makeable(live[to])} if to in live else {}
+    wanted = {id: step.type.all_outputs for id, step in live.items() if step.type.effects}
+    for node, port in outputs.values():
+        wanted[node] = wanted.get(node, frozenset()) | {port}
     if wanted:
         return wanted
     used = {link.node for step in live.values() for links in step.links.values() for link in links}
     used.update(id for step in live.values() for id in step.constants)
-    return {id: set(step.type.outputs) for id, step in live.items() if id not in used}
+    return {id: _makeable(step) for id, step in live.items() if id not in used}
 
 
-def _planned(step: Step) -> bool:
-    """Whether the step was settled: a bypassed one was not."""
-    return bool(step.keys) or not step.type.outputs
+def _makeable(step: Step) -> frozenset[str]:
+    """The outputs that depend on something the node has: nobody asks for one that it has no inputs for."""
+    if step.type.uses is None:
+        return step.type.all_outputs
+    wiring = step.wiring()
+    has = step.params.keys() | step.links.keys()
+    return frozenset(port for port in step.type.outputs if has & set(step.type.uses(port, wiring)))
 
 
-def _decide(steps: Mapping[str, Step], wanted: Mapping[str, set[str]], cache: Lookup | None) -> None:
+def _decide(steps: dict[str, Step], wanted: Mapping[str, frozenset[str]], cache: Lookup | None) -> None:
     """Backwards from what is wanted: what is needed and not in the cache runs."""
-    needed = {id: set(ports) for id, ports in wanted.items()}
-    related = {id: set(ports) for id, ports in wanted.items()}
-    for step in reversed(list(steps.values())):
+    needed: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
+    related: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
+    for step in reversed(steps.values()):
         if step.id not in related:
             continue
-        step.status = _status(step, needed.get(step.id), related[step.id], cache)
-        if step.same_as is not None and step.id in needed:
-            needed.setdefault(step.same_as, set()).update(needed[step.id])
-            related.setdefault(step.same_as, set()).update(needed[step.id])
-        used = step.used() if step.status == RUN else ()
+        _decide_step(step, needed.get(step.id), related[step.id], cache)
+        if step.same_as is not None:
+            related.setdefault(step.same_as, set()).update(related[step.id])
+            if step.id in needed:
+                needed.setdefault(step.same_as, set()).update(needed[step.id])
         for name, links in step.links.items():
-            for link in links:
-                related.setdefault(link.node, set()).add(link.port)
-                if name in used:
-                    needed.setdefault(link.node, set()).add(link.port)
+            for node, port in links:
+                related.setdefault(node, set()).add(port)
+                if name in step.used:
+                    needed.setdefault(node, set()).add(port)
         for id in step.constants:
             related.setdefault(id, set())
             if step.status == RUN:
                 needed.setdefault(id, set())
 
 
-def _status(step: Step, needed: set[str] | None, related: set[str], cache: Lookup | None) -> str:
-    """What becomes of a step; of one that runs, `wanted` says which outputs it has to make."""
+def _decide_step(step: Step, needed: set[str] | None, related: set[str], cache: Lookup | None) -> None:
+    """What becomes of a step, and which of its outputs it has to make."""
+    if needed is None:
+        there = step.folded is not None or _cached(step, related, cache) == related != set()
+        step.status = REUSE if there else SKIP
+        return
+    step.needed = frozenset(needed)
     if step.folded is not None:
-        return RUN if needed is not None else REUSE
-    if needed is not None:
-        step.wanted = frozenset(needed)
-        if step.type.effects:
-            return RUN
-        if step.same_as is not None:
-            return REUSE
-        missing = frozenset(port for port in needed if cache is None or not cache.has(step.keys[port]))
-        if missing or not needed:
-            step.wanted = missing
-            return RUN
-        return REUSE
-    there = cache is not None and all(cache.has(step.keys[port]) for port in related)
-    return REUSE if there and related else SKIP
+        step.status = RUN
+    elif step.same_as is not None:
+        step.status = REUSE
+    else:
+        step.wanted = step.needed if step.type.effects else step.needed - _cached(step, needed, cache)
+        step.status = RUN if step.wanted or step.type.effects or not needed else REUSE
+        if step.status == RUN:
+            step.used = _used(step)
+
+
+def _cached(step: Step, ports: set[str], cache: Lookup | None) -> set[str]:
+    return {port for port in ports if cache is not None and cache.has(step.keys[port])}
+
+
+def _used(step: Step) -> frozenset[str]:
+    """The links that a running step follows."""
+    if step.type.uses is None or step.type.effects:
+        return frozenset(step.links)
+    wiring = step.wiring()
+    used = {name for port in step.wanted for name in step.type.uses(port, wiring)}
+    return frozenset(used & step.links.keys())
 
 
 def record(plan: Plan) -> dict[str, Any]:
-    """The workflow's JSON with the params that are really used: overrides and defaults filled in."""
+    """The workflow's JSON with the params that are really used: overrides, defaults and nulls filled in."""
     nodes = {}
     for id, node in plan.workflow.data["nodes"].items():
         step = plan.steps[id]
-        used = {name: value for name, value in step.params.items() if _plain(value)}
-        written = node.get("params", {})
-        params = {**written, **{name: value for name, value in used.items() if step.because is None}}
+        linked = node.get("inputs", {})
+        used = {
+            name: value
+            for name, value in step.params.items()
+            if type(value) in (str, int, float, bool, list) and not linked.get(name)
+        }
+        params = {**node.get("params", {}), **({} if step.sleeps else used)}
         nodes[id] = {**node, "params": params} if params else node
     return {**plan.workflow.data, "nodes": nodes}
-
-
-def _plain(value: Any) -> bool:
-    return type(value) in (str, int, float, bool, list)
 
 
 __all__ = ["REUSE", "RUN", "SKIP", "Lookup", "Plan", "check", "plan", "record"]

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
+
+MAX_PROBLEMS = 1000
+"""More than anybody reads; a file made to have a million problems is not searched for all of them."""
+
+_LONGEST_TEXT = 1000
+_LONGEST_NAME = 100
+_MOST_NAMES = 5000
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,10 @@ class Problem:
     param: str | None = None
     expected: str | None = None
     nearest: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.message) > _LONGEST_TEXT:
+            object.__setattr__(self, "message", self.message[:_LONGEST_TEXT] + "...")
 
     def __str__(self) -> str:
         place = ".".join(part for part in (self.node, self.port or self.param) if part)
@@ -40,6 +52,32 @@ class InvalidWorkflow(ValueError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class Problems(list[Problem]):
+    """The problems found so far. When there are `MAX_PROBLEMS`, looking for more ends."""
+
+    def append(self, problem: Problem) -> None:
+        """Add a problem.
+
+        Raises:
+            InvalidWorkflow: when there are too many to go on.
+        """
+        super().append(problem)
+        if len(self) >= MAX_PROBLEMS:
+            more = Problem(f"these are the first {MAX_PROBLEMS} problems; there may be more")
+            raise InvalidWorkflow([*self, more])
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `name`, if any does."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None)
+    """The known name that looks most like `name`, if any does. Of very many names only the first are seen."""
+    if len(name) > _LONGEST_NAME:
+        return None
+    likely = (other for other in known if len(name) <= 2.5 * len(other) and len(other) <= 2.5 * len(name))
+    return next(iter(get_close_matches(name, list(islice(likely, _MOST_NAMES)), n=1)), None)
+
+
+def sentence(error: BaseException) -> str:
+    """An error as one sentence for people: what a ValueError or an OSError says, else its type as well."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    text = " ".join(str(error).split()) or "no reason given"
+    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from graph.catalogue import Catalogue, installed
 from graph.context import Environment
 from graph.disk_cache import DiskCache, default_folder
 from graph.events import Listener
-from graph.execute import Failure, Outcome
-from graph.files import Files, FingerprintIndex, models_folder
+from graph.execute import Outcome
+from graph.files import Files, FingerprintIndex
 from graph.memory_cache import MemoryCache
 from graph.overrides import override
+from graph.perform import Failure
 from graph.results import MEMORY_LIMIT, Results
 from graph.run import Run
 from graph.types import wire_types
@@ -43,25 +44,41 @@ class Program:
     environment: Environment
     results: Results
     output: Path
-    listener: Listener | None = field(default=None)
+    listener: Listener | None = None
 
-    def start(self, to: str | None = None, **inputs: Any) -> Run:
-        """A run with these inputs (interface names, or `**{"node.param": value}`), not yet executed.
+    def start(
+        self, inputs: Mapping[str, Any] | None = None, *, to: str | None = None, previews: bool = False
+    ) -> Run:
+        """A run that is yet to be executed.
+
+        Args:
+            inputs: values by interface name or `node.param`.
+            to: run just to this node.
+            previews: send previews with the events of progress.
 
         Raises:
             InvalidWorkflow: for inputs that the workflow does not have.
         """
-        workflow = override(self.workflow, self.catalogue, inputs, self.environment.files)
-        return Run(workflow, self.catalogue, self.environment, self.results, self.output, to, self.listener)
+        workflow = override(self.workflow, self.catalogue, inputs or {}, self.environment.files)
+        return Run(
+            workflow,
+            self.catalogue,
+            self.environment,
+            self.results,
+            self.output,
+            to=to,
+            listener=self.listener,
+            previews=previews,
+        )
 
-    def run(self, **inputs: Any) -> dict[str, Any]:
+    def run(self, /, **inputs: Any) -> dict[str, Any]:
         """Run the workflow; its outputs by interface name.
 
         Raises:
             InvalidWorkflow: when the workflow cannot be run.
             RunFailed: when a node failed; what was finished is kept in the cache.
         """
-        outcome = self.start(**inputs).execute()
+        outcome = self.start(inputs).execute()
         if outcome.status == "failed":
             raise RunFailed(outcome)
         return dict(outcome.outputs)
@@ -90,7 +107,7 @@ def load(
         listener: is called with each event.
 
     Raises:
-        InvalidWorkflow: with every problem of the file's shape.
+        InvalidWorkflow: when it is no workflow at all; anything less is told by running it.
         OSError: when the file cannot be read.
     """
     return assemble(
@@ -117,9 +134,8 @@ def assemble(
     listener: Listener | None = None,
 ) -> Program:
     """A workflow with everything it needs to run here; without `cache`, results stay in memory only."""
-    index = FingerprintIndex(cache / "fingerprints.json") if cache is not None else None
-    roots = [models_folder(), *allow]
-    files = Files(workflow.folder, roots, workflow.assets, index)
+    index = FingerprintIndex(cache / "fingerprints.sqlite") if cache is not None else None
+    files = Files(workflow.folder, allow, workflow.assets, index)
     classes = {name: wire.python for name, wire in wire_types().items()}
     disk = DiskCache(cache, classes) if cache is not None else None
     environment = Environment(files, device, download)

@@ -55,8 +55,8 @@ class Results:
     def put(self, key: str, value: Any, type_name: str, provenance: Mapping[str, Any]) -> None:
         """Keep a value in both tiers."""
         self.memory.put(key, value, size_of(value))
-        if self.disk is not None:
-            self.disk.write(key, value, type_name, provenance)
+        if self.disk is not None and self.disk.write(key, value, type_name, provenance):
+            self._unreadable.discard(key)
 
     def summary(self, key: str, type_name: str) -> dict[str, Any]:
         """What an event says of a value, without reading its arrays from disk."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from graph.bind import Bound
-from graph.workflow import Link
+from graph.shape import Link
 
 
 @dataclass

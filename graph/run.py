@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,12 @@ from typing import Any
 from graph.catalogue import Catalogue
 from graph.context import Environment
 from graph.events import Listener, Reporter
-from graph.execute import Execution, Outcome, Setting
-from graph.plan import REUSE, RUN, Plan, plan
+from graph.execute import Execution, Outcome
+from graph.perform import Setting
+from graph.plan import Plan, plan
 from graph.problems import InvalidWorkflow
 from graph.results import Results
-from graph.workflow import Workflow
+from graph.shape import Link, Workflow
 
 
 @dataclass(eq=False)
@@ -31,6 +31,8 @@ class Run:
     listener: Listener | None = None
     previews: bool = False
     _cancelled: threading.Event = field(default_factory=threading.Event)
+    _reading: str | None = None
+    """The node whose results are being read from the cache."""
 
     def cancel(self) -> None:
         """Stop as soon as the running node reports its next step."""
@@ -43,7 +45,9 @@ class Run:
             InvalidWorkflow: when the workflow cannot be run; it is reported as the event `invalid` as well.
         """
         reporter = Reporter(self.listener)
-        self.results.warn_through(lambda message: reporter.emit("warning", node=None, message=message))
+        self.results.warn_through(
+            lambda message: reporter.emit("warning", node=self._reading, message=message)
+        )
         try:
             made, known = self._plan()
         except InvalidWorkflow as invalid:
@@ -52,7 +56,7 @@ class Run:
         setting = Setting(self.environment, self.results, self.output, self.previews, self._cancelled)
         return Execution(made, known, setting, reporter).outcome()
 
-    def _plan(self) -> tuple[Plan, dict[tuple[str, str], Any]]:
+    def _plan(self) -> tuple[Plan, dict[Link, Any]]:
         """A plan, and the finished values that it builds on.
 
         A file of the cache may turn out to be damaged when it is read. It is gone then, so planning again
@@ -60,27 +64,21 @@ class Run:
         """
         while True:
             made = plan(self.workflow, self.catalogue, self.environment, cache=self.results, to=self.to)
-            known = {}
-            for id, port in _frontier(made):
-                value = self.results.get(made.steps[id].keys[port])
-                if value is None:
-                    break
-                known[id, port] = value
-            else:
+            known = self._read(made)
+            if known is not None:
                 return made, known
 
-
-def _frontier(made: Plan) -> Iterator[tuple[str, str]]:
-    """The reused outputs that something needs: a node that runs, or the interface."""
-    links = [
-        link
-        for step in made.steps.values()
-        if step.status == RUN and step.folded is None
-        for name in step.used() & step.links.keys()
-        for link in step.links[name]
-    ]
-    for link in dict.fromkeys([*links, *made.outputs.values()]):
-        step = made.steps[link.node]
-        first = made.steps[step.same_as] if step.same_as is not None else step
-        if first.status == REUSE and first.folded is None:
-            yield first.id, link.port
+    def _read(self, made: Plan) -> dict[Link, Any] | None:
+        """The needed outputs that need not be made; None if one is not there after all."""
+        known = {}
+        for step in made.steps.values():
+            if step.folded is not None or step.same_as is not None or step.type.effects:
+                continue
+            for port in step.needed - step.wanted:
+                self._reading = step.id
+                value = self.results.get(step.keys[port])
+                self._reading = None
+                if value is None:
+                    return None
+                known[Link(step.id, port)] = value
+        return known

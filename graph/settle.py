@@ -2,59 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from graph.bind import literal_problem
-from graph.context import Environment, Unavailable
+from graph.bind import Bound, literal_problem
+from graph.context import Environment, Unavailable, Wanted
 from graph.literals import WrongLiteral, coerce
 from graph.node import Param, Port
-from graph.problems import Problem
+from graph.outputs import checked, named
+from graph.problems import Problem, Problems, sentence
+from graph.shape import Link
 from graph.step import Step
 from graph.types import ANY, WireType
-from graph.workflow import Link
 
 
 class Settler:
-    """Settles steps in topological order; what is wrong is added to `problems`."""
+    """Settles steps in topological order; what is wrong is added to `problems`.
 
-    def __init__(self, environment: Environment, problems: list[Problem], lenient: bool) -> None:
+    Args:
+        linked: node -> those of its outputs that something is linked to.
+        lenient: what is not on this machine is no problem.
+    """
+
+    def __init__(
+        self, environment: Environment, problems: Problems, linked: Mapping[str, set[str]], lenient: bool
+    ) -> None:
         self.environment = environment
         self.problems = problems
+        self.linked = linked
         self.lenient = lenient
 
-    def settle(self, step: Step, steps: Mapping[str, Step]) -> bool:
-        """Fill in the step's types, params, known values and folded outputs; whether all is well with it."""
-        before = len(self.problems)
-        carried = self._check_wires(step, steps)
-        self._check_required(step)
-        self._take_constants(step, steps)
-        self._find_files(step)
-        self._know_values(step, steps)
-        if len(self.problems) == before:
-            self._ask_node(step)
-        if len(self.problems) == before:
-            self._settle_types(step, carried)
-        if len(self.problems) == before and step.type.folds and not step.links:
-            self._fold(step)
-        return len(self.problems) == before
+    def settle(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
+        """Fill in the step's types, params, known values and folded outputs, as far as there is no problem.
 
-    def assume(self, step: Step, steps: Mapping[str, Step], runs: bool) -> None:
-        """Check the wires of a step that is not settled, and give it its declared types for its neighbours.
-
-        A step that `runs` is one with problems; one that does not (muted, bypassed) may lack inputs.
+        Of a step that sleeps (muted, bypassed) only the wires are checked.
         """
-        self._check_wires(step, steps)
-        if runs:
-            self._check_required(step)
-        step.types = {name: port.type for name, port in step.type.outputs.items() if port.type is not ANY}
+        before = len(self.problems)
+        if step.links:
+            self._check_wires(step, steps)
+        if not step.sleeps:
+            self._settle_inputs(step, bound, steps)
+            stages: tuple[Callable[[Step], None], ...] = (self._ask_node, self._ask_types, self._fold)
+            for stage in stages if not (bound.wrong or bound.ring) else ():
+                if len(self.problems) == before:
+                    stage(step)
+        if step.sleeps or bound.wrong or bound.ring or len(self.problems) > before:
+            step.types = {name: wire for name, wire in step.types.items() if wire is not ANY}
+
+    def _settle_inputs(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
+        for port in step.type.required:
+            if port.name not in step.links and port.name not in bound.wrong:
+                self._problem(step, port.name, "the input is not linked", f"a wire of type {port.type.name}")
+        if step.links:
+            self._take_constants(step, steps)
+            self._know_values(step, steps)
+        if step.type.files:
+            self._find_files(step)
 
     def _problem(self, step: Step, where: str, message: str, expected: str | None = None) -> None:
         kind = "param" if where in step.type.params else "port"
         self.problems.append(Problem(message, node=step.id, expected=expected, **{kind: where}))
 
-    def _check_wires(self, step: Step, steps: Mapping[str, Step]) -> WireType | None:
-        """Check the type of every wire; the type that ports of any type carry here."""
+    def _check_wires(self, step: Step, steps: Mapping[str, Step]) -> None:
+        """Check the type of every wire; ports of any type pass on the one type that comes in."""
         carried: WireType | None = None
         for name, links in step.links.items():
             port = step.type.inputs.get(name) or step.type.params[name]
@@ -65,12 +75,8 @@ class Settler:
                 if port.type is ANY:
                     carried = carried or source
                 self._check_wire(step, port, link, source, carried)
-        return carried
-
-    def _check_required(self, step: Step) -> None:
-        for name, port in step.type.inputs.items():
-            if port.required and name not in step.links:
-                self._problem(step, name, "the input is not linked", f"a wire of type {port.type.name}")
+        if carried is not None:
+            step.types = {name: carried if wire is ANY else wire for name, wire in step.types.items()}
 
     def _check_wire(
         self, step: Step, port: Port | Param, link: Link, source: WireType, carried: WireType | None
@@ -89,85 +95,104 @@ class Settler:
 
     def _take_constants(self, step: Step, steps: Mapping[str, Step]) -> None:
         """A param linked to a constant counts as that literal; any other link replaces the literal."""
-        for name in [name for name in step.links if name in step.type.params]:
+        for name in step.type.params.keys() & step.links.keys():
             param = step.type.params[name]
             (link,) = step.links[name]
-            source = steps[link.node]
-            if source.folded is not None:
-                try:
-                    step.params[name] = coerce(param, source.folded[link.port])
-                except WrongLiteral as wrong:
-                    self.problems.append(literal_problem(step.id, param, wrong))
+            source = steps.get(link.node)
+            wire = source.types.get(link.port) if source is not None else None
+            step.params.pop(name, None)
+            if source is None or wire is None or not wire.fits(param.type):
+                continue  # which is told elsewhere
+            if source.folded is not None and not param.many:
+                step.params[name] = self._constant(step, param, source.folded[link.port])
                 step.constants += (link.node,)
                 del step.links[name]
-            elif param.fixed or step.type.makes_handles:
-                self._problem(
-                    step, name, f"{link} is not a constant", "a literal or a link to a constant node"
-                )
-            else:
-                step.params.pop(name, None)
+            elif (param.fixed or step.type.makes_handles) and not source.type.folds:
+                expected = "a literal or a link to a constant node"
+                self._problem(step, name, f"{link} is not a constant", expected)
+
+    def _constant(self, step: Step, param: Param, value: Any) -> Any:
+        try:
+            return coerce(param, value)
+        except WrongLiteral as wrong:
+            self.problems.append(literal_problem(step.id, param, wrong))
+            return None
 
     def _find_files(self, step: Step) -> None:
-        for name, param in step.type.params.items():
-            if param.file is not None and isinstance(step.params.get(name), str):
-                text = step.params[name]
+        for name in step.type.files:
+            text = step.params.get(name)
+            if isinstance(text, str):
                 try:
                     step.params[name] = self.environment.files.file(text) if text else None
-                except ValueError as refused:
-                    self._problem(step, name, str(refused))
+                except (ValueError, OSError) as refused:
+                    self._problem(step, name, sentence(refused))
 
     def _know_values(self, step: Step, steps: Mapping[str, Step]) -> None:
         for name, links in step.links.items():
-            values = []
-            for link in links:
-                folded = steps[link.node].folded
-                if folded is None:
-                    break
-                if folded[link.port] is None:
+            folded = [steps[link.node].folded for link in links]
+            port = step.type.inputs.get(name)
+            if port is None or None in folded:
+                continue
+            values = [made[link.port] for link, made in zip(links, folded, strict=True) if made is not None]
+            for link, value in zip(links, values, strict=True):
+                if value is None:
                     message = f"{link} does not exist for this checkpoint"
                     self._problem(step, name, message, "a wire from another node")
-                    break
-                values.append(folded[link.port])
-            else:
-                port = step.type.inputs[name]
-                step.known[name] = values if port.many else values[0]
+            values = [float(value) if port.type.python is float else value for value in values]
+            step.known[name] = values if port.many else values[0]
 
     def _ask_node(self, step: Step) -> None:
         """Let the node resolve its nulls and check what types cannot say."""
         node_type = step.type
         if node_type.resolve is not None and None in step.params.values():
-            for name, value in node_type.resolve(step.wiring()).items():
-                if step.params.get(name, value) is None:
-                    step.params[name] = value
+            resolve = node_type.resolve
+            self._ask(step, lambda: self._resolve(step, resolve(step.wiring())))
         if node_type.check is not None:
-            for complaint in node_type.check(step.wiring()):
-                self._problem(step, complaint.where, complaint.message, complaint.expected or None)
+            check = node_type.check
+            self._ask(step, lambda: self._complain(step, check(step.wiring())))
 
-    def _settle_types(self, step: Step, carried: WireType | None) -> None:
-        if step.type.types is not None:
-            try:
-                step.types = dict(step.type.types(step.wiring()))
-            except ValueError as error:
-                self.problems.append(Problem(str(error), node=step.id))
-            return
-        declared = {name: port.type for name, port in step.type.outputs.items()}
-        step.types = {
-            name: carried if wire is ANY and carried is not None else wire for name, wire in declared.items()
-        }
+    def _resolve(self, step: Step, found: Mapping[str, Any]) -> None:
+        for name, value in found.items():
+            if name in step.params and step.params[name] is None:
+                try:
+                    step.params[name] = coerce(step.type.params[name], value)
+                except WrongLiteral as wrong:
+                    recommended = WrongLiteral(f"what stands for null: {wrong.message}", wrong.expected)
+                    self.problems.append(literal_problem(step.id, step.type.params[name], recommended))
 
-    def _fold(self, step: Step) -> None:
+    def _complain(self, step: Step, complaints: Any) -> None:
+        for complaint in complaints:
+            self._problem(step, complaint.where, complaint.message, complaint.expected or None)
+
+    def _ask_types(self, step: Step) -> None:
+        types = step.type.types
+        if types is not None:
+            self._ask(step, lambda: step.types.update(types(step.wiring())))
+
+    def _ask(self, step: Step, question: Callable[[], None]) -> None:
+        """Ask a node type's own function; it may fail in any way, and then the node has a problem."""
         try:
-            wants = {name: self.environment for name, kind in step.type.wants.items() if kind is Environment}
-            step.folded = named_outputs(step, step.type.function(**step.params, **wants))
+            question()
         except Unavailable as error:
             if not self.lenient:
                 self.problems.append(Problem(str(error), node=step.id))
-        except (ValueError, OSError) as error:
-            self.problems.append(Problem(str(error), node=step.id))
+        except Exception as error:
+            self.problems.append(Problem(sentence(error), node=step.id))
 
+    def _fold(self, step: Step) -> None:
+        if step.type.folds and not step.links:
+            self._ask(step, lambda: self._call(step))
 
-def named_outputs(step: Step, returned: Any) -> dict[str, Any]:
-    """What a node's function returned, by port."""
-    if step.type.returns_tuple:
-        return dict(zip(step.type.outputs, returned, strict=True))
-    return dict.fromkeys(step.type.outputs, returned)
+    def _call(self, step: Step) -> None:
+        """Make the outputs while planning, those at least that something is linked to."""
+        node_type = step.type
+        given: Mapping[Any, Any] = {
+            Environment: self.environment,
+            Wanted: frozenset(self.linked.get(step.id, ())),
+        }
+        wants = {name: given[kind] for name, kind in node_type.wants.items()}
+        made = named(node_type, node_type.function(**step.params, **wants))
+        step.folded = {
+            port: None if value is None else checked(port, step.types[port], value)
+            for port, value in made.items()
+        }

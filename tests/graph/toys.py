@@ -125,7 +125,7 @@ def total(toys: list[Toy], *, weights: Annotated[list[float], Range(-10, 10)] = 
 @node(
     title="Split",
     group="Toy",
-    uses=lambda port, wiring: ("toy", "at") if port == "low" else ("other",),
+    uses=lambda port, _: ("toy", "at") if port == "low" else ("other",),
 )
 def split(toy: Toy | None, other: Toy | None = None, *, at: int = 2, wanted: Wanted) -> Split:
     """Two outputs that depend on different inputs."""
@@ -143,7 +143,9 @@ def pick(value: T, *, index: int = 0) -> AnyValue:
 
 
 @node(title="Save", group="Toy", effects=True, io=True)
-def save(value: Annotated[T, Storable()], *, name: str = "toy", outputs: OutputFolder, record: RunRecord) -> None:
+def save(
+    value: Annotated[T, Storable()], *, name: str = "toy", outputs: OutputFolder, record: RunRecord
+) -> None:
     """Writes a file."""
     calls.append("save")
     outputs.write(name, "txt", [f"{value}\n{record.workflow}".encode()])
@@ -175,7 +177,12 @@ def slow(a: int, *, steps: Annotated[int, Range(1, 100_000)] = 3, progress: Prog
     return a
 
 
-@node(title="Old", group="Toy", version=3, migrations={1: lambda n: {**n, "params": {"now": n["params"]["then"]}}})
+@node(
+    title="Old",
+    group="Toy",
+    version=3,
+    migrations={1: lambda n: {**n, "params": {"now": n["params"]["then"]}}},
+)
 def old(*, now: int = 0) -> int:
     """Had another param in version 1."""
     return now
@@ -183,9 +190,7 @@ def old(*, now: int = 0) -> int:
 
 def catalogue() -> Catalogue:
     """All of the above."""
-    return Catalogue(
-        value.node_type for value in globals().values() if hasattr(value, "node_type")
-    )
+    return Catalogue(value.node_type for value in globals().values() if hasattr(value, "node_type"))
 
 
 def workflow(nodes: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""Performing one step of a plan: the node runs, its outputs are kept, and events tell of it."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+import traceback
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graph import json_text
+from graph.call import call
+from graph.context import Cancelled, Environment, OutputFolder, Progress, RunRecord
+from graph.events import Reporter
+from graph.held import Held
+from graph.plan import Plan, record
+from graph.problems import sentence
+from graph.results import MEMORY, Results
+from graph.shape import Link
+from graph.step import Step
+from graph.telling import Told, tell, with_files
+
+PREVIEW_INTERVAL = 0.2
+"""Seconds between two previews of a node."""
+
+_CANCEL_INTERVAL = 0.1
+_device_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a node failed."""
+
+    node: str
+    error: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a plan is executed."""
+
+    environment: Environment
+    results: Results
+    output: Path
+    previews: bool
+    cancelled: threading.Event
+
+
+class Performer:
+    """Performs the steps of one run; several threads may do so at once."""
+
+    def __init__(self, plan: Plan, held: Held, setting: Setting, reporter: Reporter) -> None:
+        self.held = held
+        self.setting = setting
+        self.reporter = reporter
+        self.failures: list[Failure] = []
+        self.files: dict[str, list[Path]] = {}
+        self._plan = plan
+        self._record: RunRecord | None = None
+
+    def perform(self, step: Step, twins: list[str]) -> bool:
+        """Run a node and report it, and its `twins` that do the same work; whether its outputs are there.
+
+        Raises:
+            Cancelled: when the run was cancelled meanwhile.
+        """
+        self._take_what_is_there(step)
+        if not (step.wanted or step.type.effects) and step.needed:
+            self._finished([step.id, *twins], MEMORY, 0.0, self._tell(step))
+            return True
+        given = _Given(self, step)
+        try:
+            with self._devices(step):
+                self.reporter.emit("started", node=step.id)
+                start = time.perf_counter()
+                outputs = call(step, self.held.get, given)
+                seconds = time.perf_counter() - start
+        except Exception as error:
+            if isinstance(error, Cancelled) and self.setting.cancelled.is_set():
+                raise
+            self._failed(step, error)
+            return False
+        self._keep(step, outputs, seconds)
+        if given.written:
+            self.files[step.id] = given.written
+        if self.reporter.listening:
+            told = with_files(step, self._tell(step), given.written, given.thumbnails)
+            self._finished([step.id], "run", seconds, told)
+            self._finished(twins, MEMORY, 0.0, told)
+        return True
+
+    def record(self) -> RunRecord:
+        """What saved files say of this run."""
+        if self._record is None:
+            self._record = RunRecord(json_text.write(record(self._plan)))
+        return self._record
+
+    def _take_what_is_there(self, step: Step) -> None:
+        """Another node of this run may have made one of the outputs in the meantime."""
+        if step.type.uses is None or step.type.effects:
+            return
+        for port in step.wanted:
+            value = self.setting.results.get(step.keys[port])
+            if value is not None:
+                self.held.put(step.id, port, value)
+                step.wanted -= {port}
+
+    @contextmanager
+    def _devices(self, step: Step) -> Iterator[None]:
+        """One heavy computation per device at a time, in the whole process."""
+        names = {value.device for value in step.known.values() if hasattr(value, "device")}
+        with ExitStack() as locks:
+            for name in sorted(names):
+                lock = _device_locks[name]
+                while not lock.acquire(timeout=_CANCEL_INTERVAL):
+                    if self.setting.cancelled.is_set():
+                        raise Cancelled
+                locks.callback(lock.release)
+            yield
+
+    def _keep(self, step: Step, outputs: Mapping[str, Any], seconds: float) -> None:
+        provenance = {"node": step.type.id, "version": step.type.version, "seconds": round(seconds, 3)}
+        for port, value in outputs.items():
+            self.held.put(step.id, port, value)
+            if not step.type.effects:
+                self.setting.results.put(step.keys[port], value, step.types[port].name, provenance)
+
+    def _failed(self, step: Step, error: Exception) -> None:
+        failure = Failure(step.id, sentence(error), "".join(traceback.format_exception(error)))
+        self.failures.append(failure)
+        self.reporter.emit("failed", node=step.id, error=failure.error, details=failure.details)
+
+    def _tell(self, step: Step) -> Told:
+        links = [(port, Link(step.id, port)) for port in step.type.outputs]
+        return {
+            port: tell(self.held.get(link), step.types[port]) for port, link in links if self.held.has(link)
+        }
+
+    def _finished(self, nodes: list[str], origin: str, seconds: float, told: Told) -> None:
+        for node in nodes:
+            fields = {"from": origin, "outputs": told}
+            self.reporter.emit("finished", node=node, seconds=round(seconds, 6), **fields)
+
+
+class _Given:
+    """What the run gives a node that asks for a class of `graph.context`, and what the node did with it."""
+
+    def __init__(self, performer: Performer, step: Step) -> None:
+        self._performer = performer
+        self._step = step
+        self._shown = 0.0
+        self.written: list[Path] = []
+        self.thumbnails: list[bytes] = []
+
+    def __call__(self, kind: type) -> Any:
+        if kind is Progress:
+            cancelled = self._performer.setting.cancelled
+            return Progress(cancelled, self._on_step, self._on_warning, self.thumbnails)
+        if kind is OutputFolder:
+            return OutputFolder(self._performer.setting.output, self.written)
+        if kind is RunRecord:
+            return self._performer.record()
+        return self._performer.setting.environment if kind is Environment else self._step.wanted
+
+    def _on_step(self, number: int, total: int, preview: Callable[[], bytes] | None) -> None:
+        reporter = self._performer.reporter
+        if not reporter.listening:
+            return
+        extra = {}
+        now = time.perf_counter()
+        if preview is not None and self._performer.setting.previews and now - self._shown >= PREVIEW_INTERVAL:
+            self._shown = now
+            extra["preview"] = base64.b64encode(preview()).decode("ascii")
+        reporter.emit("progress", node=self._step.id, step=number, steps=total, **extra)
+
+    def _on_warning(self, message: str) -> None:
+        self._performer.reporter.emit("warning", node=self._step.id, message=message)
