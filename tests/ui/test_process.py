@@ -5,10 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.ui.conftest import install, write_workflow
+
+ROOT = Path(__file__).parents[2]
+MINIATURE = ROOT / "nodes" / "miniature" / "weights"
 
 LONG = {
     "one": {"type": "toys/number"},
@@ -125,3 +130,24 @@ def test_calls_that_need_no_tensors_import_no_torch(site, tmp_path):
         check=False,
     )
     assert called.returncode == 0, called.stderr
+
+
+@pytest.mark.skipif(not MINIATURE.is_dir(), reason="the miniature is not in this checkout")
+def test_the_same_picture_again_needs_no_torch(tmp_path):
+    """A second process takes everything from disk, down to the pixels that are saved once more."""
+    call = ["run", str(ROOT / "workflows" / "text_to_image.json"), "--cache", "cache"]
+    quick = ["--set", "prior.steps=2", "--set", "denoise.steps=2"]
+    code = (
+        "import sys; from ui.cli import main\n"
+        f"status = main({call + quick})\n"
+        "print('torch' in sys.modules, file=sys.stderr)\n"
+        "sys.exit(status)\n"
+    )
+    for torch_was_needed in ("True", "False"):
+        called = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert called.returncode == 0, called.stderr
+        assert called.stderr.splitlines()[-1] == torch_was_needed
+    first, second = sorted((tmp_path / "outputs").iterdir(), key=lambda path: len(path.name))
+    assert Image.open(first).tobytes() == Image.open(second).tobytes()
