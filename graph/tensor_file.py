@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any, BinaryIO
 
 from graph.codec import decode, encode
-from graph.values import Array
+from graph.values import Array, shaped
 
 HEADER_LIMIT = 16 << 20
 """Bytes of header that are read (and written) at most: a prompt fits, a bomb does not."""
@@ -41,8 +41,11 @@ class Header:
     def summary(self) -> dict[str, Any]:
         """The same as `graph.values.summarise` makes of the value itself."""
         tree = _json(self.metadata["value"])
-        if self.shapes or (isinstance(tree, dict) and "fields" in tree):
-            return {"type": self.type_name, "shapes": dict(sorted(self.shapes.items()))}
+        fields = tree.get("fields") if isinstance(tree, dict) else None
+        if isinstance(fields, dict):
+            return shaped(self.type_name, {name: self.shapes[name] for name in fields if name in self.shapes})
+        if self.shapes:
+            return shaped(self.type_name, dict(sorted(self.shapes.items())))
         return {"type": self.type_name, "value": decode({}, {"value": tree}, _class_of(tree))}
 
 

@@ -45,19 +45,21 @@ def size_of(value: Any) -> int:
 
 
 def summarise(value: Any, type_name: str) -> dict[str, Any]:
-    """What an event tells of it: `type`, and `shapes` (name -> list of int) or `value` (if it has none)."""
+    """What an event tells of it: `type`, and `shapes` (name -> list of int) or `value` (if it has none).
+
+    `shape` is that of the first array.
+    """
     names = field_names(type(value))
-    if not names:
-        if isinstance(value, np.ndarray):
-            return {"type": type_name, "shapes": {"value": list(value.shape)}}
+    if not names and not isinstance(value, np.ndarray):
         return {"type": type_name, "value": value}
-    fields = {name: getattr(value, name) for name in names}
-    return {
-        "type": type_name,
-        "shapes": {
-            name: list(field.shape) for name, field in fields.items() if isinstance(field, np.ndarray)
-        },
-    }
+    fields = {name: getattr(value, name) for name in names} if names else {"value": value}
+    return shaped(type_name, {name: list(f.shape) for name, f in fields.items() if isinstance(f, np.ndarray)})
+
+
+def shaped(type_name: str, shapes: dict[str, list[int]]) -> dict[str, Any]:
+    """The summary of a value that has arrays, in the order of its fields."""
+    first = next(iter(shapes.values()), None)
+    return {"type": type_name, **({} if first is None else {"shape": first}), "shapes": shapes}
 
 
 _field_names: dict[type, tuple[str, ...]] = {}

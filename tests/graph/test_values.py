@@ -99,6 +99,11 @@ def test_summaries() -> None:
     assert summarise(["a"], "list") == {"type": "list", "value": ["a"]}
     assert summarise(Picture(np.zeros((1, 2, 3)), 4), "image") == {
         "type": "image",
+        "shape": [1, 2, 3],
         "shapes": {"pixels": [1, 2, 3]},
     }
-    assert summarise(np.zeros(2), "array") == {"type": "array", "shapes": {"value": [2]}}
+    assert summarise(np.zeros(2), "array") == {
+        "type": "array",
+        "shape": [2],
+        "shapes": {"value": [2]},
+    }
