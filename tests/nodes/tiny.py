@@ -42,8 +42,8 @@ BETAS = {
     "steps_offset": 1,
 }
 SCHEDULERS = {
-    "ddpm": lambda **more: DDPMScheduler(**BETAS, **more),
-    "ddim": lambda **more: DDIMScheduler(**BETAS, set_alpha_to_one=False, **more),
+    "ddpm": lambda **more: DDPMScheduler(**{**BETAS, **more}),
+    "ddim": lambda **more: DDIMScheduler(**{**BETAS, "set_alpha_to_one": False, **more}),
 }
 IN_CHANNELS = {"text2img": 4, "inpaint": 9, "controlnet_depth": 8}
 
