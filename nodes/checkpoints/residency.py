@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints.networks import open_network
+from nodes.checkpoints.networks import open_to_compute
 from nodes.checkpoints.offload import on_device, one_by_one
 from nodes.checkpoints.tensors import stored_bytes
 from nodes.wires import Handle
@@ -76,7 +76,7 @@ class Residency:
             if key not in self._residents:
                 size = stored_bytes(handle.weights, handle.dtype)
                 self._make_room(home, size)
-                self._residents[key] = Resident(open_network(handle, home), size)
+                self._residents[key] = Resident(open_to_compute(handle, home), size)
             self._residents.move_to_end(key)
             resident = self._residents[key]
             resident.users += 1
