@@ -33,6 +33,8 @@ class Environment:
     """Replaces a node's device "auto"."""
     download: bool = False
     """Whether the user agreed to downloads."""
+    tell: Callable[[str], None] = print
+    """Says something to the user while planning: what is downloaded, and how large it is."""
 
 
 class Progress:

@@ -30,6 +30,8 @@ class Refused(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (see the README)."""
+    # Large pages halve the time of elementwise work on large tensors; torch reads this when it is imported.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     # Odd characters are shown as escapes where the terminal cannot show them.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -179,6 +181,7 @@ def _program(options: argparse.Namespace) -> Program:
         device=options.device,
         allow=options.allow,
         download=options.download,
+        tell=lambda message: print(message, file=sys.stderr),
     )
     texts = dict(options.set)
     files = program.environment.files

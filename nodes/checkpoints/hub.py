@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph.context import Unavailable
+from graph.context import Environment, Unavailable
 from nodes.checkpoints.reading import PICKLES, CheckpointError, read_json
 from nodes.checkpoints.weights import STEMS, find_weights
 
@@ -50,8 +50,10 @@ def find(name: str, revision: str, folders: Iterable[Sequence[str]], dtype: str)
     return Snapshot(folder, commit) if all(_complete(folder, names, dtype) for names in needed) else None
 
 
-def fetch(name: str, revision: str, folders: Iterable[Sequence[str]], dtype: str, consent: bool) -> Snapshot:
-    """Download what is needed of a repository, if the user agreed.
+def fetch(
+    name: str, revision: str, folders: Iterable[Sequence[str]], dtype: str, environment: Environment
+) -> Snapshot:
+    """Download what is needed of a repository, if the user agreed; says how large it is first.
 
     Raises:
         Unavailable: without consent (saying the size) or without a connection.
@@ -59,11 +61,12 @@ def fetch(name: str, revision: str, folders: Iterable[Sequence[str]], dtype: str
     """
     from huggingface_hub import snapshot_download
 
-    commit, sizes = _ask(name, revision, consent)
+    commit, sizes = _ask(name, revision, environment.download)
     chosen = choose(sizes, folders, dtype, name)
     gigabytes = sum(sizes[file] for file in chosen) / 1e9
-    if not consent:
+    if not environment.download:
         raise Unavailable(f"checkpoint {name} is not on this machine; add --download ({gigabytes:.1f} GB)")
+    environment.tell(f"downloading {name}: {gigabytes:.1f} GB")
     folder = snapshot_download(name, revision=commit, allow_patterns=chosen)
     if revision in ("", "main"):
         _remember_main(Path(folder).parents[1], commit)

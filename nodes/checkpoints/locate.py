@@ -118,7 +118,7 @@ def _from_hub(
         raise CheckpointError(f"revision {revision!r} is no branch, tag or commit of {source}")
     snapshot = hub.find(source, revision, folders, dtype)
     if snapshot is None:
-        snapshot = hub.fetch(source, revision, folders, dtype, environment.download)
+        snapshot = hub.fetch(source, revision, folders, dtype, environment)
     within = (snapshot.repository.resolve(),)
     return Checkpoint(source, snapshot.commit, snapshot.folder, within, environment.files.sha256)
 
