@@ -43,10 +43,7 @@ def call(step: Step, value_of: Callable[[Link], Any], given: Callable[[type], An
 
 
 def _linked_port(port: Port, values: list[Any]) -> Any:
-    if port.type.python is float:
-        values = [float(value) for value in values]
-    else:
-        values = [copy_for_reader(value) for value in values]
+    values = [port.type.adapt(copy_for_reader(value)) for value in values]
     return values if port.many else values[0]
 
 

@@ -33,10 +33,8 @@ def checked(port: str, wire: WireType, value: Any) -> Any:
     Raises:
         WrongOutput: when it is of another type.
     """
-    wanted = wire.python
-    kind = type(value)
-    if wanted is float and kind is int:
-        return float(value)
+    value = wire.adapt(value)
+    wanted, kind = wire.python, type(value)
     if not isinstance(value, wanted) or (wanted is int and kind is bool):
         raise WrongOutput(f"it returned a {kind.__name__} as {port}, not a {wanted.__name__}")
     if wanted in SCALARS:

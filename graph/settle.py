@@ -129,16 +129,17 @@ class Settler:
 
     def _know_values(self, step: Step, steps: Mapping[str, Step]) -> None:
         for name, links in step.links.items():
-            folded = [steps[link.node].folded for link in links]
+            sources = [steps.get(link.node) for link in links]
             port = step.type.inputs.get(name)
-            if port is None or None in folded:
+            folded = [source.folded for source in sources if source is not None and source.folded is not None]
+            if port is None or len(folded) < len(links):
                 continue
-            values = [made[link.port] for link, made in zip(links, folded, strict=True) if made is not None]
+            values = [made[link.port] for link, made in zip(links, folded, strict=True)]
             for link, value in zip(links, values, strict=True):
                 if value is None:
                     message = f"{link} does not exist for this checkpoint"
                     self._problem(step, name, message, "a wire from another node")
-            values = [float(value) if port.type.python is float else value for value in values]
+            values = [port.type.adapt(value) for value in values]
             step.known[name] = values if port.many else values[0]
 
     def _ask_node(self, step: Step) -> None:

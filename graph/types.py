@@ -32,6 +32,10 @@ class WireType:
         """Whether an output of this type may be linked to an input of type `target`."""
         return target in (self, ANY) or (self.name == "int" and target.name == "float")
 
+    def adapt(self, value: Any) -> Any:
+        """What a wire of a type that fits brings, as a value of this type: an `int` becomes a `float`."""
+        return float(value) if self.name == "float" and type(value) is int else value
+
 
 _BY_NAME: dict[str, WireType] = {}
 _BY_CLASS: dict[type, WireType] = {}

@@ -135,6 +135,17 @@ def split(toy: Toy | None, other: Toy | None = None, *, at: int = 2, wanted: Wan
     return Split(low, high)  # type: ignore[arg-type]
 
 
+class Bundle(NamedTuple):
+    batch: T
+
+
+@node(title="Bundle", group="Toy")
+def bundle(values: list[T]) -> Bundle:
+    """The last of several."""
+    calls.append("bundle")
+    return Bundle(values[-1])
+
+
 @node(title="Pick", group="Toy")
 def pick(value: T, *, index: int = 0) -> AnyValue:
     """Passes on what comes in."""

@@ -1,0 +1,12 @@
+"""What the engine's tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.graph.running import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
