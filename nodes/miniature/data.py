@@ -36,6 +36,10 @@ class Data:
         """How many scenes, from the first, may be trained on."""
         return training_count(len(self.rows))
 
+    def first(self, count: int) -> "Data":
+        """The first `count` scenes."""
+        return Data(self.images[:count], self.ids[:count], self.rows[:count])
+
 
 def training_count(total: int) -> int:
     """How many of `total` scenes, from the first, may be trained on."""

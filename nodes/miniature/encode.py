@@ -1,16 +1,19 @@
 """Between the stages: whiten the MoVQ's latents, and store latents and image embeddings of all scenes.
 
-    python -m nodes.miniature.encode --threads 2
+    python -m nodes.miniature.encode --count 16000
 
 Kandinsky's stages apply no latent scale, so the latents themselves must have zero mean, unit variance and no
 correlation. The linear map that makes them so is folded into the layers around them: nothing is approximated.
 """
 
 import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -20,13 +23,14 @@ from nodes.miniature.train_movq import build
 from nodes.miniature.training import load_averaged, to_unit
 from nodes.networks.movq import MoVQ, SpatialNorm
 
+BATCH = 8  # pictures at once: larger batches leave the processor's cache
 SMALLEST_VARIANCE = 0.04  # a channel that says almost nothing is not blown up to unit variance
 CODEBOOK_ROUNDS = 5
 
 
 @torch.no_grad()
-def whiten(model: MoVQ, latents: Tensor) -> None:
-    """Fold the whitening of `latents` (N, 4, h, w), which `model` made, into its weights."""
+def whiten(model: MoVQ, latents: Tensor) -> Tensor:
+    """Fold the whitening of `latents` (N, 4, h, w) of `model` into its weights; returns them white."""
     channels = latents.transpose(0, 1).flatten(1).double()
     mean = channels.mean(1)
     values, vectors = torch.linalg.eigh(torch.cov(channels))
@@ -42,6 +46,7 @@ def whiten(model: MoVQ, latents: Tensor) -> None:
         assert conv.bias is not None
         conv.bias.add_(conv.weight[:, :, 0, 0] @ mean)
         conv.weight.copy_(torch.einsum("ojab,jk->okab", conv.weight, backward))
+    return torch.einsum("ij,bjhw->bihw", forward.float(), latents - mean[:, None, None])
 
 
 @torch.no_grad()
@@ -58,13 +63,14 @@ def fit_codebook(model: MoVQ, latents: Tensor, seed: int = 0) -> None:
 
 
 @torch.no_grad()
-def encode_images(model: MoVQ, data: Data, count: int) -> Tensor:
-    """Latents (count, 4, 16, 16) of the first scenes."""
-    parts = []
-    for start in range(0, count, 50):
+def encode_images(folder: Path, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Latents (N, 4, 16, 16), not yet white, of pictures by the MoVQ trained in `folder`."""
+    torch.set_num_threads(1)
+    model, parts = load_averaged(build(), folder / "movq.state"), []
+    for first in range(0, len(images), BATCH):
         with torch.autocast("cpu", torch.bfloat16):
-            parts.append(model.encode(to_unit(data.images[start : start + 50])).float())
-    return torch.cat(parts)
+            parts.append(model.encode(to_unit(images[first : first + BATCH])).float())
+    return torch.cat(parts).numpy()
 
 
 @torch.no_grad()
@@ -88,12 +94,17 @@ def embed(folder: Path, data: Data) -> None:
     print("embeds", tuple(embeds.shape), "std", float(embeds.std()), flush=True)
 
 
-def encode(folder: Path, data: Data) -> None:
-    """Write movq_whitened.safetensors and latents.npy."""
-    model = build()
-    load_averaged(model, folder / "movq.state")
-    whiten(model, encode_images(model, data, min(2000, data.training)))
-    latents = encode_images(model, data, len(data.rows))
+def encode(folder: Path, data: Data, count: int, processes: int = 2) -> None:
+    """Write movq_whitened.safetensors, and latents.npy of the first `count` scenes."""
+    model = load_averaged(build(), folder / "movq.state")
+    starts = range(0, count, 500)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        jobs = [
+            pool.submit(encode_images, folder, np.array(data.images[start : min(start + 500, count)]))
+            for start in starts
+        ]
+        latents = torch.from_numpy(np.concatenate([job.result() for job in jobs]))
+    latents = whiten(model, latents)
     fit_codebook(model, latents[:2000])
     save_file(
         {k: v.contiguous() for k, v in model.state_dict().items()}, folder / "movq_whitened.safetensors"
@@ -114,14 +125,14 @@ def main() -> None:
     """Command line: encode the training set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("latents", "embeds"), default=None)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--count", type=int, default=16_000, help="how many scenes' latents")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)
     data = load()
     if arguments.only != "latents":
         embed(WORK, data)
     if arguments.only != "embeds":
-        encode(WORK, data)
+        encode(WORK, data, arguments.count)
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def train_decoder(
     model.load_state_dict(load_file(folder / "movq_whitened.safetensors"))
     for part in frozen(model):
         part.requires_grad_(False)
-    table = np.load(folder / "latents.npy", mmap_mode="r")
+    table = np.load(folder / "latents.npy")
+    data = data.first(len(table))
     stage = Stage(
         "movq_decoder", model, folder, minutes=minutes, peak=1e-3, seed=seed, decay=1e-4, max_steps=max_steps
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodes.miniature.data import WORK, training_count
 from nodes.miniature.train_clip import WIDTH
@@ -126,6 +126,12 @@ def guidance_embeds(embeds: Tensor, nothing: Tensor, spread: Tensor, rng: np.ran
     return torch.where(dropped, nothing, noised)
 
 
+def matrices(model: UNet) -> list[nn.Parameter]:
+    """All weights between the first and the last convolution that are matrices."""
+    ends = ("conv_in", "conv_out")
+    return [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith(ends)]
+
+
 def train(folder: Path, minutes: float, seed: int = 14, max_steps: int | None = None) -> UNet:
     """Train, or go on training; returns the network with averaged weights."""
     torch.manual_seed(seed)
@@ -135,7 +141,15 @@ def train(folder: Path, minutes: float, seed: int = 14, max_steps: int | None = 
     training = training_count(len(latents))
     spread = embeds[:training].std(0)
     stage = Stage(
-        "unet", model, folder, minutes=minutes, peak=1.5e-3, seed=seed, average=0.999, max_steps=max_steps
+        "unet",
+        model,
+        folder,
+        minutes=minutes,
+        peak=1.5e-3,
+        seed=seed,
+        average=0.999,
+        matrices=matrices(model),
+        max_steps=max_steps,
     )
     for rng in stage.steps():
         chosen = torch.from_numpy(rng.integers(0, training, BATCH))

@@ -9,7 +9,7 @@ import math
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from nodes.miniature.muon import Muon
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -39,16 +41,22 @@ class Stage:
         average: float = 0.998,
         decay: float = 0.01,
         warm_up: float = 0.02,
+        matrices: Collection[nn.Parameter] = (),
         max_steps: int | None = None,
     ) -> None:
+        """`matrices` are trained by Muon, all other parameters by AdamW."""
         self.name, self.model, self.path = name, model, folder / f"{name}.state"
         self.metrics_path = folder / f"{name}.json"
         self.minutes, self.peak, self.seed, self.warm_up = minutes, peak, seed, warm_up
         self.average, self.max_steps = average, max_steps
         self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimiser = torch.optim.AdamW(
-            self.trained, lr=peak, betas=(0.9, 0.99), weight_decay=decay, fused=True
-        )
+        by_muon = {id(p) for p in matrices}
+        others = [p for p in self.trained if id(p) not in by_muon]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(others, lr=peak, betas=(0.9, 0.99), weight_decay=decay, fused=True)
+        ]
+        if matrices:
+            self.optimisers.append(Muon(matrices, lr=peak, weight_decay=decay))
         self.averaged = [p.detach().clone() for p in self.trained]
         self.step, self.samples, self.seconds = 0, 0, 0.0
         self.history: list[dict[str, float]] = []
@@ -72,8 +80,9 @@ class Stage:
         while self.progress < 1:
             rate = min(1.0, (self.progress + 1e-4) / self.warm_up)
             rate *= SHORTEST_RATE + (1 - SHORTEST_RATE) * 0.5 * (1 + math.cos(math.pi * self.progress))
-            for group in self.optimiser.param_groups:
-                group["lr"] = self.peak * rate
+            for optimiser in self.optimisers:
+                for group in optimiser.param_groups:
+                    group["lr"] = self.peak * rate
             torch.manual_seed(self.seed * 1_000_003 + self.step)
             yield np.random.default_rng((self.seed, self.step))
             now = time.monotonic()
@@ -87,10 +96,11 @@ class Stage:
 
     def learn(self, loss: Tensor, samples: int, **figures: Tensor | float) -> None:
         """One step down the gradient of `loss`; `figures` are averaged into the log."""
-        self.optimiser.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.trained, 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.step += 1
         self.samples += samples
         keep = min(self.average, (1 + self.step) / (10 + self.step))
@@ -133,7 +143,7 @@ class Stage:
         """Write the state beside, then rename it: a stop at any moment leaves a whole state."""
         state = {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "averaged": self.averaged,
             "counts": [self.step, self.samples, self.seconds],
             "history": self.history,
@@ -145,7 +155,8 @@ class Stage:
     def _resume(self) -> None:
         state = torch.load(self.path, weights_only=True)
         self.model.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, stored in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(stored)
         _copy(state["averaged"], self.averaged)
         self.step, self.samples, self.seconds = state["counts"]
         self.history = state["history"]

@@ -29,7 +29,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     train_movq.train(folder, data, 1, max_steps=2)
     train_clip.train(folder, data, 1, max_steps=2)
     encode.embed(folder, data)
-    encode.encode(folder, data)
+    encode.encode(folder, data, SCENES, processes=1)
     train_movq.train_decoder(folder, data, 1, max_steps=2)
     train_prior.train(folder, data, 1, max_steps=2)
     train_unet.train(folder, 1, max_steps=2)

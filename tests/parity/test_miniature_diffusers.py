@@ -1,0 +1,83 @@
+"""The shipped checkpoint is an ordinary diffusers checkpoint: its pipelines load it and draw with it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipeline
+from transformers import CLIPTokenizer
+
+from nodes.miniature.captions import VOCABULARY
+from nodes.miniature.judge import WEIGHTS, open_judge
+from nodes.miniature.judge_net import JudgeNet
+from nodes.miniature.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
+
+PROMPTS = [
+    "a large red sphere in the middle on grass by day",
+    "a large blue cube in the middle on snow at night",
+    "a large yellow cone on sand at sunset",
+    "a large green tree on stone in a storm",
+]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    """What diffusers draws for PROMPTS, (4, 3, 128, 128) in -1..1."""
+    prior = KandinskyV22PriorPipeline.from_pretrained(WEIGHTS / "prior", torch_dtype=torch.float32)
+    decoder = KandinskyV22Pipeline.from_pretrained(WEIGHTS / "decoder", torch_dtype=torch.float32)
+    decoder.scheduler = DDIMScheduler.from_config(decoder.scheduler.config)
+    for pipeline in (prior, decoder):
+        pipeline.set_progress_bar_config(disable=True)
+    first = json.loads((WEIGHTS / "prior/recommended.json").read_text())
+    second = json.loads((WEIGHTS / "decoder/recommended.json").read_text())
+    generator = torch.Generator().manual_seed(0)
+    embeds = prior(
+        PROMPTS,
+        num_inference_steps=first["steps"],
+        guidance_scale=first["guidance"],
+        generator=generator,
+    )
+    nothing = prior.get_zero_embed(batch_size=len(PROMPTS))
+    images = decoder(
+        image_embeds=embeds.image_embeds,
+        negative_image_embeds=nothing,
+        num_inference_steps=second["steps"],
+        guidance_scale=second["guidance"],
+        width=second["width"],
+        height=second["height"],
+        generator=generator,
+        output_type="np",
+    ).images
+    return torch.from_numpy(np.asarray(images)).permute(0, 3, 1, 2).float() * 2 - 1
+
+
+def named(judge: JudgeNet, pictures: torch.Tensor, attribute: str) -> list[int]:
+    with torch.no_grad():
+        return judge(pictures)[0][list(ATTRIBUTES).index(attribute)].argmax(1).tolist()
+
+
+def test_diffusers_draws_what_the_prompts_say(pictures: torch.Tensor) -> None:
+    judge = open_judge(WEIGHTS)
+    assert pictures.shape == (4, 3, 128, 128)
+    grounds = [GROUNDS[k] for k in named(judge, pictures, "ground")]
+    skies = [SKIES[k] for k in named(judge, pictures, "sky")]
+    colours = [COLOURS[k] for k in named(judge, pictures, "colour_0")]
+    assert sum(a == b for a, b in zip(grounds, ("grass", "snow", "sand", "stone"), strict=True)) >= 3
+    assert sum(a == b for a, b in zip(skies, ("day", "night", "sunset", "storm"), strict=True)) >= 3
+    assert sum(a == b for a, b in zip(colours, ("red", "blue", "yellow", "green"), strict=True)) >= 3
+
+
+def test_it_is_small_and_holds_nothing_but_safetensors_and_text() -> None:
+    files = [file for file in Path(WEIGHTS).rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) <= 20_000_000
+    assert {file.suffix for file in files} <= {".json", ".txt", ".safetensors"}
+
+
+def test_the_shipped_tokenizer_knows_the_shipped_vocabulary() -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "prior/tokenizer")
+    words = (WEIGHTS / "prior/vocabulary.txt").read_text().split()
+    assert words == list(VOCABULARY)
+    for word in words:
+        assert len(tokenizer(word).input_ids) == 3
