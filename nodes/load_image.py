@@ -30,12 +30,11 @@ def load_image(
 
     It is turned the right way up if the camera says so, and what is transparent becomes white.
     """
-    from nodes.pixels import read_image
+    from nodes.pixels import PictureError, read_image
 
-    rgb, alpha = read_image(_content(path))
-    return LoadedImage(Image(rgb), Mask(1 - alpha))
-
-
-def _content(path: object) -> bytes:
     assert isinstance(path, LocalFile)  # what the engine makes of a path
-    return path.read()
+    try:
+        rgb, alpha = read_image(path.read())
+    except PictureError as error:
+        raise ValueError(f"{path.name}: {error}") from None
+    return LoadedImage(Image(rgb), Mask(1 - alpha))

@@ -92,11 +92,14 @@ def _from_file(file: LocalFile | None, shape: str, width: int, height: int) -> A
     import numpy as np
 
     from nodes.masking import luminance, painted
-    from nodes.pixels import read_image
+    from nodes.pixels import PictureError, read_image
 
     if file is None:
         return np.zeros((1, height, width), np.float32)
-    rgb, alpha = read_image(file.read())
+    try:
+        rgb, alpha = read_image(file.read())
+    except PictureError as error:
+        raise ValueError(f"{file.name}: {error}") from None
     if shape == "alpha":
         return 1 - alpha
     return painted(rgb, alpha) if shape == "painted" else luminance(rgb)

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from graph.catalogue import installed
 from graph.context import Environment, Progress
+from graph.events import Listener
 from graph.files import Files
+from graph.program import assemble
+from graph.workflow import from_json
 from nodes.load import DecoderParts, PriorParts, load_decoder, load_prior
 from nodes.wires import Array, ImageEmbeds
 
@@ -60,3 +64,17 @@ def smooth_picture(height: int, width: int, seed: int = 0, rows: int = 1) -> Arr
         np.asarray(Image.fromarray(row).resize((width, height), Image.Resampling.BICUBIC)) for row in coarse
     ]
     return np.stack(pictures).astype(np.float32) / np.float32(255)
+
+
+def run_nodes(
+    folder: Path, nodes: dict[str, Any], listener: Listener | None = None, **outputs: str
+) -> dict[str, Any]:
+    """Run a workflow of these nodes that lies in `folder`; the values of `outputs` (name -> "node.port").
+
+    What nodes save goes to `folder / "out"`; nothing is cached on disk.
+    """
+    data = {"format": "kandinsky-workflow", "version": 1, "nodes": nodes, "interface": {"outputs": outputs}}
+    program = assemble(
+        from_json(data, folder), installed(), output=folder / "out", cache=None, listener=listener
+    )
+    return program.run()
