@@ -66,6 +66,21 @@ def text(*, value: str = "") -> Text:
     return Text(value)
 
 
+class Number(NamedTuple):
+    value: float
+
+
+@node(title="Number", group="Toy", folds=True)
+def number(*, value: float = 0.0) -> Number:
+    """A constant."""
+    return Number(value)
+
+
+@node(title="Note", group="Toy")
+def note(*, text: str = "") -> None:
+    """Nothing."""
+
+
 @node(title="Load", group="Toy", folds=True)
 def load(*, source: str = "a") -> ToyHandle:
     """A loader."""
