@@ -1,7 +1,7 @@
 """Several values as one batch, and one of a batch."""
 
 from dataclasses import fields
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Generic, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,13 @@ from nodes.wires import Value
 LARGEST_INDEX = 1_000_000
 
 
-class Batch(NamedTuple):
+class Batch(NamedTuple, Generic[T]):
     """What `batch` puts out."""
 
     batch: T
 
 
-class Picked(NamedTuple):
+class Picked(NamedTuple, Generic[T]):
     """What `pick` puts out."""
 
     picked: T

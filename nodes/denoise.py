@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     from graph.node import Progress
     from nodes.denoise_task import Span, Task
-    from nodes.wires import UNet
+    from nodes.wires import Array, UNet
 
 
 def denoise(
@@ -21,7 +22,7 @@ def denoise(
     scheduler: str | None,
     seed: int,
     progress: Progress,
-) -> Tensor:
+) -> Array:
     """The latents (R, C, h, w) after the steps of `span`, float32.
 
     Row i of the noise has dice of its own, seeded with `seed` + i: first the start noise, then each step's.
@@ -65,12 +66,13 @@ def denoise(
             if task.negative_image_embeds is not None:
                 output = guided(output, guidance, task.shape[0])
             drawn = roll(generators, task.shape, device) if run.noisy(i) else None
-            look = _preview(unet, lambda x=x, o=output, i=i: schedule.clean(o, x, run.timesteps[i]))
+            look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
             x = run.step(i, output, x, drawn)
             if keep is not None:
                 x = keep * kept(i + 1) + (1 - keep) * x
             progress.step(i - span.first + 1, span.end - span.first, look)
-    return x
+    painted: Array = x.cpu().numpy()
+    return painted
 
 
 def _predictor(

@@ -45,11 +45,12 @@ def depth_pixels(image: Array, config: Mapping[str, Any]) -> Array:
         width, height = _size(image.shape[2], image.shape[1], how)
         resample = Image.Resampling(how["resample"])
         rows = np.stack([np.asarray(Image.fromarray(row).resize((width, height), resample)) for row in rows])
-    pixels = rows.astype(np.float32)
+    pixels: Array = rows.astype(np.float32)
     if how["do_rescale"]:
         pixels = pixels * np.float32(how["rescale_factor"])
     if how["do_normalize"]:
-        pixels = (pixels - np.array(how["image_mean"], np.float32)) / np.array(how["image_std"], np.float32)
+        mean, std = (np.array(how[name], np.float32) for name in ("image_mean", "image_std"))
+        pixels = (pixels - mean) / std
     return np.ascontiguousarray(np.moveaxis(pixels, 3, 1))
 
 

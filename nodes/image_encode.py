@@ -40,4 +40,4 @@ def embed_pixels(handle: ImageEncoder, pixels: Array, progress: Progress) -> Ima
             parts.append(
                 model(pixel_values=rows.to(handle.device, getattr(torch, handle.dtype))).image_embeds
             )
-    return ImageEmbeds(torch.cat(parts), handle.system)
+    return ImageEmbeds(torch.cat(parts).float().cpu().numpy(), handle.system)

@@ -33,8 +33,6 @@ def interpolate(
         raise ValueError(f"embeds of different checkpoints, with {sizes} numbers a row, cannot be mixed")
     shares = weights or [1 / len(embeds)] * len(embeds)
     count = rows(*embeds)
-    mixed = sum(
-        np.float32(share) * expand(item.image_embeds, count)
-        for share, item in zip(shares, embeds, strict=True)
-    )
+    stacked = np.stack([expand(item.image_embeds, count) for item in embeds])
+    mixed = np.tensordot(np.array(shares, np.float32), stacked, axes=1)
     return ImageEmbeds(mixed, systems[0])

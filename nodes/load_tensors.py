@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from io import BytesIO
-from typing import Annotated, NamedTuple
+from typing import Annotated, Generic, NamedTuple
 
 from graph.files import LocalFile
 from graph.node import Complaint, File, Wiring, node
 from graph.types import T, WireType, wire_types
 
 
-class LoadedTensors(NamedTuple):
+class LoadedTensors(NamedTuple, Generic[T]):
     """What the file holds."""
 
     value: T

@@ -27,7 +27,7 @@ def movq_decode(
             pixels = pixels[:, :, : latents.height, : latents.width].float()
             rows.append((pixels * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1))
             progress.step(i + 1, latents.batch)
-    return Image(torch.cat(rows))
+    return Image(torch.cat(rows).cpu().numpy())
 
 
 def _check_fit(movq: MoVQ, latents: Latents) -> None:

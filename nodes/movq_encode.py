@@ -33,4 +33,4 @@ def movq_encode(
         for i, row in enumerate(torch.tensor(pixels)):
             rows.append(model.encode(row[None].to(movq.device, getattr(torch, movq.dtype))).float())
             progress.step(i + 1, len(pixels))
-    return Latents(torch.cat(rows), width, height, movq.system)
+    return Latents(torch.cat(rows).cpu().numpy(), width, height, movq.system)

@@ -10,8 +10,6 @@ from graph.node import Complaint, Progress, Wanted, Wiring
 from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from nodes.wires import Array
 
 MOST_STEPS = 1000
@@ -140,8 +138,8 @@ def sample(
     batches = {f"prompt {i + 1}": text for i, text in enumerate(texts)}
     count = count_rows(request.copies, noise, **batches, image=image)
     first = first_step(request.steps, request.strength) if image is not None else 0
-    start = spread(image.image_embeds, count, request.copies) if image is not None else None
-    if first == request.steps:
+    start = None if image is None else spread(image.image_embeds, count, request.copies)
+    if start is not None and first == request.steps:
         return [ImageEmbeds(start, handle.system) for _ in passes]
     chosen = None if noise is None else spread(noise.image_embeds, count, request.copies)
     made = _run(handle, passes, texts, count, start, chosen, first, request, progress)
@@ -158,7 +156,8 @@ def _run(
     first: int,
     request: Request,
     progress: Progress,
-) -> Sequence[Tensor]:
+) -> Sequence[Array]:
+    import numpy as np
     import torch
 
     from nodes.checkpoints.residency import opened
@@ -188,7 +187,8 @@ def _run(
             drawn = roll(generators, shape, device).repeat(len(passes), 1) if run.noisy(i) else None
             x = run.step(i, output, x, drawn)
             progress.step(i - first + 1, steps - first)
-        return model.denormalise(x).split(count)
+        made = model.denormalise(x).cpu().numpy()
+    return np.split(made, len(passes))
 
 
 def _prefix(
@@ -220,17 +220,13 @@ def _prefix(
 
 def _empty(text: TextEmbeds) -> TextEmbeds:
     """What the same encoder made of the empty prompt. Raises ValueError where it does not travel along."""
-    if text.empty_text_embeds is None:
+    pooled, hidden, mask = text.empty_text_embeds, text.empty_hidden_states, text.empty_attention_mask
+    if pooled is None or hidden is None or mask is None:
         raise ValueError(
             "these text embeds do not know the empty prompt, which guidance leads away from: "
             "link a negative prompt, or set guidance to 1"
         )
-    return TextEmbeds(
-        text.empty_text_embeds,
-        text.empty_hidden_states,
-        text.empty_attention_mask,
-        text.system,  # type: ignore[arg-type]
-    )
+    return TextEmbeds(pooled, hidden, mask, text.system)
 
 
 def _check_fit(handle: Prior, values: Sequence[TextEmbeds | ImageEmbeds]) -> None:

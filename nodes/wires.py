@@ -69,7 +69,7 @@ class ArrayValue(Value):
 
     @property
     def array(self) -> Array:
-        return getattr(self, next(iter(self.arrays)))  # type: ignore[no-any-return]
+        return getattr(self, next(iter(self.arrays)))
 
     @property
     def shape(self) -> tuple[int, ...]:
