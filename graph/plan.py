@@ -156,11 +156,14 @@ def _decide(steps: dict[str, Step], wanted: Mapping[str, frozenset[str]], cache:
     """Backwards from what is wanted: what is needed and not in the cache runs."""
     needed: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
     related: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
+    twins = []
     for step in reversed(steps.values()):
         if step.id not in related:
             continue
-        _decide_step(step, needed.get(step.id), related[step.id], cache)
-        if step.same_as is not None:
+        if step.same_as is None:
+            _decide_step(step, needed.get(step.id), related[step.id], cache)
+        else:
+            twins.append((step, steps[step.same_as]))
             related.setdefault(step.same_as, set()).update(related[step.id])
             if step.id in needed:
                 needed.setdefault(step.same_as, set()).update(needed[step.id])
@@ -173,6 +176,8 @@ def _decide(steps: dict[str, Step], wanted: Mapping[str, frozenset[str]], cache:
             related.setdefault(id, set())
             if step.status == RUN:
                 needed.setdefault(id, set())
+    for step, first in twins:
+        step.status = SKIP if first.status == SKIP else REUSE
 
 
 def _decide_step(step: Step, needed: set[str] | None, related: set[str], cache: Lookup | None) -> None:
@@ -184,8 +189,6 @@ def _decide_step(step: Step, needed: set[str] | None, related: set[str], cache: 
     step.needed = frozenset(needed)
     if step.folded is not None:
         step.status = RUN
-    elif step.same_as is not None:
-        step.status = REUSE
     else:
         step.wanted = step.needed if step.type.effects else step.needed - _cached(step, needed, cache)
         step.status = RUN if step.wanted or step.type.effects or not needed else REUSE

@@ -22,7 +22,7 @@ class Results:
     """
 
     def __init__(self, memory: MemoryCache | None = None, disk: DiskCache | None = None) -> None:
-        self.memory = memory or MemoryCache(MEMORY_LIMIT)
+        self.memory = MemoryCache(MEMORY_LIMIT) if memory is None else memory
         self.disk = disk
         self._unreadable: set[str] = set()
 
