@@ -113,11 +113,11 @@ def best(shape: Callable[[int], Nodes], size: int, repeat: int) -> list[Cost]:
     return [min(column) for column in zip(*measured, strict=True)]
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", nargs="*", type=int, default=[30, 1_000, 10_000, 100_000])
-    sizes = parser.parse_args().sizes
+    sizes = parser.parse_args(arguments).sizes
     print("CPU (wall) ms a node; aims: 0.1 cold, 0.05 all cached\n")
     print(f"{'':6} {'N':>7}  " + "".join(f"{name:20}" for name in ("read", "cold", "cached", "changed")))
     costs(chain, 30)  # imports and first calls
