@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from graph.context import OutputFolder
 from graph.problems import InvalidWorkflow
 from nodes.save_tensors import save_tensors
-from nodes.wires import Latents, Value
+from nodes.wires import Latents, TextEmbeds, Value
 from tests.nodes.stages import run_nodes
 from tests.nodes.test_batch import values
 
@@ -36,6 +36,13 @@ def test_every_value_comes_back_as_it_was(tmp_path: Path, value: Value) -> None:
     for name in value.arrays:
         np.testing.assert_array_equal(getattr(back, name), getattr(value, name))
         np.testing.assert_array_equal(tensors[name], getattr(value, name))
+
+
+def test_text_embeds_need_not_know_the_empty_prompt(tmp_path: Path) -> None:
+    bare = TextEmbeds(np.ones((1, 4)), np.ones((1, 3, 4)), np.ones((1, 3)), "2.2")
+    back = load(tmp_path, saved(tmp_path, bare))["value"]
+    assert back.empty_text_embeds is None
+    np.testing.assert_array_equal(back.hidden_states, bare.hidden_states)
 
 
 def test_the_rest_of_a_value_is_in_the_header(tmp_path: Path) -> None:
