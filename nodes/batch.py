@@ -7,6 +7,7 @@ import numpy as np
 
 from graph.node import Range, Storable, node
 from graph.types import T
+from nodes.batches import check_room
 from nodes.wires import Value
 
 LARGEST_INDEX = 1_000_000
@@ -36,6 +37,9 @@ def batch(
     first, arrays = items[0], list(items[0].arrays)
     for item in items[1:]:
         _check_same_kind(first, item)
+    count = sum(item.batch for item in items)
+    for name in arrays:
+        check_room("the batch", (count, *first.shapes[name][1:]))
     joined = {name: np.concatenate([getattr(item, name) for item in items]) for name in arrays}
     return Batch(_remade(first, joined))
 

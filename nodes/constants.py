@@ -3,8 +3,8 @@
 from typing import Annotated, NamedTuple
 
 from graph.node import Multiline, Range, Seed, node
+from nodes.params import LARGEST_SEED
 
-LARGEST_INTEGER = 2**53 - 1  # the largest that JSON readers everywhere keep exactly
 LARGEST_NUMBER = 1e12
 
 
@@ -40,7 +40,7 @@ def text(*, value: Annotated[str, Multiline(), "The text."] = "") -> TextConstan
 
 @node(title="Whole number", group="Values", folds=True)
 def integer(
-    *, value: Annotated[int, Range(-LARGEST_INTEGER, LARGEST_INTEGER), "The number."] = 0
+    *, value: Annotated[int, Range(-LARGEST_SEED, LARGEST_SEED), "The number."] = 0
 ) -> IntegerConstant:
     """A whole number, to link to as many params as you like."""
     return IntegerConstant(value)
@@ -55,7 +55,7 @@ def number(
 
 
 @node(title="Seed", group="Values", folds=True)
-def seed(*, value: Annotated[int, Range(0, LARGEST_INTEGER), Seed(), "The seed."] = 0) -> SeedConstant:
+def seed(*, value: Annotated[int, Range(0, LARGEST_SEED), Seed(), "The seed."] = 0) -> SeedConstant:
     """A seed, so that several nodes roll the same dice: the same seed gives the same picture."""
     return SeedConstant(value)
 

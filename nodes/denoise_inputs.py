@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graph.node import Complaint, Wiring
+from nodes.guidance import is_guided
 from nodes.wires import UNet
 
 NEGATIVES = {"negative_image_embeds", "negative_text_embeds"}
@@ -23,12 +24,6 @@ INPUTS = (
     *("latents", "mask", "depth_hint", "noise"),
 )
 SCHEDULERS = {"2.2": ("ddpm", "ddim", "dpmpp_2m")}
-
-
-def is_guided(wiring: Wiring) -> bool:
-    """Whether guidance is on, as far as planning knows."""
-    guidance = wiring.params.get("guidance")
-    return guidance is None or guidance > 1
 
 
 def complaints(wiring: Wiring) -> Iterator[Complaint]:
@@ -54,7 +49,8 @@ def complaints(wiring: Wiring) -> Iterator[Complaint]:
 def _inputs(unet: UNet, wiring: Wiring) -> Iterator[Complaint]:
     """Inputs that are missing, and inputs that mean nothing here."""
     needed = (*CONDITIONS[unet.system], *VARIANTS[unet.variant])
-    kind = f"a {unet.variant} checkpoint of Kandinsky {unet.system}"
+    article = "an" if unet.variant == "inpaint" else "a"
+    kind = f"{article} {unet.variant} checkpoint of Kandinsky {unet.system}"
     for name in needed:
         if name not in wiring.linked and (name not in NEGATIVES or is_guided(wiring)):
             why = "; guidance of 1 or less needs none" if name in NEGATIVES else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nodes.batches import check_room
 from nodes.copies import count_rows, spread
 from nodes.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
 from nodes.wires import DepthHint, Latents, Mask, UNet
@@ -85,6 +86,7 @@ def prepare(
     start = given["latents"]
     if start is not None:
         high, wide = (round_up(side, multiple) for side in start.shape[2:])
+    check_room("the latents", (count, unet.latent_channels, high, wide))
     embeds = {
         name: None if given[name] is None else spread(given[name].image_embeds, count, copies)
         for name in ("image_embeds", "negative_image_embeds")

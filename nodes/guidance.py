@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from graph.node import Wiring
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def is_guided(wiring: Wiring) -> bool:
+    """Whether guidance is on, as far as planning knows: it is above 1."""
+    guidance = wiring.params.get("guidance")
+    return guidance is None or guidance > 1
 
 
 def guided(output: Tensor, guidance: float, channels: int) -> Tensor:

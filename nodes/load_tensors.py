@@ -39,7 +39,7 @@ def _types(wiring: Wiring) -> Mapping[str, WireType]:
     return {"value": found}
 
 
-@node(title="Load tensors", group="Output", io=True, check=_check, types=_types)
+@node(title="Load tensors", group="Load", io=True, check=_check, types=_types)
 def load_tensors(
     *, path: Annotated[str, File("tensors"), "A .safetensors file that Save tensors wrote."] = ""
 ) -> LoadedTensors:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from graph.files import LocalFile
 from graph.node import Choices, Complaint, File, Progress, Range, Wanted, Wiring, node
+from nodes.params import LONGEST_SIDE
 from nodes.wires import Image, Mask
 
 if TYPE_CHECKING:
     from nodes.wires import Array
 
-LONGEST_SIDE = 8192
 WIDEST_FEATHER = 512
 TINT = (0.9, 0.1, 0.2)  # what is to be repainted, in the preview
 

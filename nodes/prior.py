@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from graph.node import Progress, Range, Seed, Wanted, node
+from graph.node import Progress, Wanted, node
 from nodes import prior_sampling
+from nodes.params import Copies, Dice, Guidance, Steps
 from nodes.prior_sampling import PriorOutput, Request
 from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
 
@@ -24,23 +25,10 @@ def prior(
     ] = None,
     noise: Annotated[ImageEmbeds | None, "Start from this noise instead of the seed's."] = None,
     *,
-    steps: Annotated[
-        int | None,
-        Range(1, prior_sampling.MOST_STEPS),
-        "How many steps; null: what the checkpoint recommends.",
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        Range(0.0, prior_sampling.LARGEST_GUIDANCE, 0.1),
-        "How closely to follow the prompt; 1 or less turns guidance off; null: "
-        "what the checkpoint recommends.",
-    ] = None,
-    seed: Annotated[
-        int, Range(0, prior_sampling.LARGEST_SEED), Seed(), "The same seed gives the same result."
-    ] = 0,
-    images_per_prompt: Annotated[
-        int, Range(1, prior_sampling.MOST_COPIES), "How many different embeds to make of each prompt."
-    ] = 1,
+    steps: Steps = None,
+    guidance: Guidance = None,
+    seed: Dice = 0,
+    images_per_prompt: Copies = 1,
     wanted: Wanted = frozenset(PriorOutput._fields),
     progress: Progress,
 ) -> PriorOutput:

@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.node import Complaint, Progress, Wanted, Wiring
+from nodes.guidance import is_guided
 from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
 
 if TYPE_CHECKING:
     from nodes.wires import Array
-
-MOST_STEPS = 1000
-MOST_COPIES = 64
-LARGEST_GUIDANCE = 100.0
-LARGEST_SEED = 2**53 - 1
 
 
 class PriorOutput(NamedTuple):
@@ -64,12 +60,6 @@ def uses(port: str, wiring: Wiring) -> Iterable[str]:
     return [
         name for name in (*every, "steps", "guidance", "seed", "images_per_prompt") if name not in left_out
     ]
-
-
-def is_guided(wiring: Wiring) -> bool:
-    """Whether guidance is on, as far as planning knows."""
-    guidance = wiring.params.get("guidance")
-    return guidance is None or guidance > 1
 
 
 def run_prior(

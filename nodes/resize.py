@@ -2,18 +2,17 @@
 
 from typing import Annotated, cast
 
-from graph.node import Choices, Range, node
+from graph.node import Choices, node
+from nodes.params import Height, Width
 from nodes.wires import Image
-
-LONGEST_SIDE = 8192
 
 
 @node(title="Resize", group="Picture", io=True)
 def resize(
     image: Annotated[Image, "The pictures to resize."],
     *,
-    width: Annotated[int, Range(1, LONGEST_SIDE), "Width in pixels."] = 512,
-    height: Annotated[int, Range(1, LONGEST_SIDE), "Height in pixels."] = 512,
+    width: Width = 512,
+    height: Height = 512,
     fit: Annotated[
         str,
         Choices("cover", "contain", "stretch"),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 16
+MOST_PROMPTS = 1000  # what 400 MB of embeds are for
 SHOWN = 80  # characters of a prompt in a message
 
 
@@ -32,12 +33,14 @@ def text_encode(
 
     prompts = [line.strip() for line in text.splitlines() if line.strip()] if lines else [text]
     prompts = prompts or [""]
+    if len(prompts) > MOST_PROMPTS:
+        raise ValueError(f"there are {len(prompts):,} lines; at most {MOST_PROMPTS:,} prompts go together")
     tokenizer = open_tokenizer(text_encoder)
     tokens = tokenizer([*prompts, ""])
     for prompt, cut in zip(prompts, tokens.cut, strict=False):
         if cut:
             progress.warn(f"the prompt is too long; this end of it was cut off: {_short(cut)}")
-        for word, near in tokenizer.unknown_words(prompt).items():
+        for word, near in tokenizer.unknown_words(prompt.removesuffix(cut)).items():
             hint = f"; it knows {near!r}" if near else ""
             progress.warn(f"this checkpoint does not know the word {word!r:.{SHOWN}}{hint}")
     with opened(text_encoder) as model:

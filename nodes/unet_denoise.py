@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-from graph.node import Choices, Progress, Range, Seed, Wiring, node
-from nodes.denoise_inputs import INPUTS, NEGATIVES, complaints, is_guided
+from graph.node import Choices, Progress, Range, Wiring, node
+from nodes.denoise_inputs import INPUTS, NEGATIVES, complaints
+from nodes.guidance import is_guided
+from nodes.params import LONGEST_SIDE, MOST_STEPS, Copies, Dice, Guidance, Steps
 from nodes.wires import DepthHint, ImageEmbeds, Latents, Mask, TextEmbeds, UNet
 
-LONGEST_SIDE = 8192
-MOST_STEPS = 1000
-MOST_COPIES = 64
-LARGEST_GUIDANCE = 100.0
-LARGEST_SEED = 2**53 - 1
 PARAMS = ("width", "height", "steps", "guidance", "scheduler", "strength", "start_step", "end_step", "seed")
 
 
@@ -58,15 +55,8 @@ def unet_denoise(
         Range(1, LONGEST_SIDE),
         "Height in pixels; null: the start picture's, or what the checkpoint recommends.",
     ] = None,
-    steps: Annotated[
-        int | None, Range(1, MOST_STEPS), "How many steps; null: what the checkpoint recommends."
-    ] = None,
-    guidance: Annotated[
-        float | None,
-        Range(0.0, LARGEST_GUIDANCE, 0.1),
-        "How closely to follow the embeds; 1 or less turns guidance off and takes half the time; null: what "
-        "the checkpoint recommends.",
-    ] = None,
+    steps: Steps = None,
+    guidance: Guidance = None,
     scheduler: Annotated[
         str | None,
         Choices("ddpm", "ddim", "dpmpp_2m", "flash", "plms"),
@@ -85,10 +75,8 @@ def unet_denoise(
         Range(0, MOST_STEPS),
         "Stop before this step, with noise left in the latents; null: the last step.",
     ] = None,
-    seed: Annotated[int, Range(0, LARGEST_SEED), Seed(), "The same seed gives the same picture."] = 0,
-    images_per_prompt: Annotated[
-        int, Range(1, MOST_COPIES), "How many different pictures to paint of each row."
-    ] = 1,
+    seed: Dice = 0,
+    images_per_prompt: Copies = 1,
     progress: Progress,
 ) -> Latents:
     """Paint: take the noise away, step by step, so that a picture of the image embeds is left.

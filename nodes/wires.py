@@ -23,7 +23,7 @@ def frozen(value: Any, sizes: Sizes, name: str) -> Array:
     """`value` (array, nested list or torch tensor) as a read-only float32 array of its own.
 
     `sizes` describes the shape: a number is a size that must match, a letter any size of at least 1.
-    Raises ValueError naming `name` where rank or sizes differ.
+    Raises ValueError naming `name` where rank or sizes differ, or where a number is not finite.
     """
     if hasattr(value, "detach"):  # a torch tensor, which may be on another device or in a dtype NumPy lacks
         value = value.detach().cpu().float().numpy()
@@ -35,6 +35,12 @@ def frozen(value: Any, sizes: Sizes, name: str) -> Array:
     if not fits:
         wanted = ", ".join(map(str, sizes))
         raise ValueError(f"{name} must have the shape ({wanted}), got {array.shape}")
+    # Half precision that was too narrow, or damaged weights, would end as a black picture without a word.
+    if not np.isfinite((array.min(), array.max())).all():
+        raise ValueError(
+            f"{name} holds numbers that are not finite (NaN or infinite): the weights it was made with are "
+            f"damaged, or dtype is too narrow for them"
+        )
     array.setflags(write=False)
     return array
 

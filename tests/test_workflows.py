@@ -11,6 +11,7 @@ from graph.catalogue import installed
 from graph.context import Environment
 from graph.events import Event
 from graph.files import Files
+from graph.overrides import override
 from graph.plan import check
 from graph.workflow import Workflow, load, save
 from nodes.checkpoints.residency import residency
@@ -63,9 +64,12 @@ def test_a_template_is_as_save_writes_it(template: str) -> None:
     assert save(load(path), installed()) == path.read_text()
 
 
-def test_a_template_passes_every_check(template: str) -> None:
-    environment = Environment(Files(FOLDER, cwd=FOLDER))
-    assert check(load(FOLDER / f"{template}.json"), installed(), environment) == []
+def test_a_template_passes_every_check(template: str, checkpoints: dict[str, Path]) -> None:
+    workflow, files = load(FOLDER / f"{template}.json"), Files(FOLDER, cwd=FOLDER)
+    variant = VARIANTS.get(template, "text2img")
+    sources = {"prior_source": str(checkpoints["prior"]), "decoder_source": str(checkpoints[variant])}
+    workflow = override(workflow, installed(), sources, files)
+    assert check(workflow, installed(), Environment(files)) == []
 
 
 def test_a_template_explains_itself(template: str) -> None:
