@@ -10,7 +10,10 @@ from graph.node import Param, Port
 from graph.outputs import checked, named
 from graph.shape import Link
 from graph.step import Step
-from graph.values import copy_for_reader
+from graph.values import copy_for_reader, size_of
+
+MOST_BYTES = 4 * 2**30
+"""What a list of inputs may take: each is copied for the node, though one value may be linked many times."""
 
 
 def call(step: Step, value_of: Callable[[Link], Any], given: Callable[[type], Any]) -> dict[str, Any]:
@@ -43,6 +46,8 @@ def call(step: Step, value_of: Callable[[Link], Any], given: Callable[[type], An
 
 
 def _linked_port(port: Port, values: list[Any]) -> Any:
+    if port.many and sum(map(size_of, values)) > MOST_BYTES:
+        raise ValueError(f"{port.name} has {len(values)} values that take more than {MOST_BYTES >> 30} GB")
     values = [port.type.adapt(copy_for_reader(value)) for value in values]
     return values if port.many else values[0]
 

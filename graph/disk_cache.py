@@ -19,6 +19,8 @@ from typing import Any
 
 from graph.tensor_file import DamagedFile, pack, read_header, unpack
 
+Warn = Callable[[str], None]
+
 DEFAULT_LIMIT = 20_000_000_000
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
@@ -46,7 +48,7 @@ class DiskCache:
     """Values by key in a folder.
 
     `classes` tells which Python class a type name stands for. `warn` is called with one sentence for each
-    damaged file, and once for each reason why nothing can be written.
+    damaged file, and once for each reason why nothing can be written; who reads or writes may name another.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class DiskCache:
         folder: Path,
         classes: Mapping[str, Any] | None = None,
         limit_bytes: int = DEFAULT_LIMIT,
-        warn: Callable[[str], None] = lambda _: None,
+        warn: Warn = lambda _: None,
     ) -> None:
         self.folder = folder
         self.classes: Mapping[str, Any] = {} if classes is None else classes
@@ -69,7 +71,7 @@ class DiskCache:
         """Whether there is a file for the key. It may turn out to be damaged: `read` has the last word."""
         return os.path.exists(self._name(key))  # noqa: PTH110 - asked for every port, and a Path is slow to make
 
-    def read(self, key: str) -> Any | None:
+    def read(self, key: str, warn: Warn | None = None) -> Any | None:
         """The value, whose file counts as used now; None where there is none. A damaged file is removed."""
         path = self._path(key)
         try:
@@ -80,16 +82,16 @@ class DiskCache:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.warn(f"The cached result {path} could not be read: {error.strerror}.")
+            (warn or self.warn)(f"The cached result {path} could not be read: {error.strerror}.")
             return None
         except DamagedFile as error:
-            self._remove_damaged(path, error)
+            self._remove_damaged(path, error, warn)
             return None
         with suppress(OSError):
             os.utime(path)
         return value
 
-    def describe(self, key: str) -> dict[str, Any] | None:
+    def describe(self, key: str, warn: Warn | None = None) -> dict[str, Any] | None:
         """`type`, `shapes` or `value`, and `provenance`, from the header alone; None if there is no value."""
         path = self._path(key)
         try:
@@ -100,11 +102,16 @@ class DiskCache:
         except OSError:
             return None
         except (DamagedFile, ValueError, TypeError, RecursionError) as error:
-            self._remove_damaged(path, error)
+            self._remove_damaged(path, error, warn)
             return None
 
     def write(
-        self, key: str, value: Any, type_name: str, provenance: Mapping[str, Any] | None = None
+        self,
+        key: str,
+        value: Any,
+        type_name: str,
+        provenance: Mapping[str, Any] | None = None,
+        warn: Warn | None = None,
     ) -> bool:
         """Store a value, with what it came from in the header; returns whether it was stored.
 
@@ -122,7 +129,7 @@ class DiskCache:
         try:
             _write_whole(path, data)
         except OSError as error:
-            self._say_once(f"Results cannot be kept in {self.folder}: {error.strerror or error}.")
+            self._say_once(f"Results cannot be kept in {self.folder}: {error.strerror or error}.", warn)
             return False
         self._make_room(len(data))
         return True
@@ -150,17 +157,17 @@ class DiskCache:
             raise ValueError(f"A cache key is 64 hexadecimal digits, not {key[:80]!r}.")
         return f"{self.folder}{os.sep}{key[:2]}{os.sep}{key}.safetensors"
 
-    def _remove_damaged(self, path: Path, error: Exception) -> None:
-        self.warn(f"The cached result {path} {error}; it is made anew.")
+    def _remove_damaged(self, path: Path, error: Exception, warn: Warn | None) -> None:
+        (warn or self.warn)(f"The cached result {path} {error}; it is made anew.")
         with suppress(OSError):
             path.unlink()
 
-    def _say_once(self, message: str) -> None:
+    def _say_once(self, message: str, warn: Warn | None) -> None:
         with self._lock:
             if message in self._said:
                 return
             self._said.add(message)
-        self.warn(message)
+        (warn or self.warn)(message)
 
     def _make_room(self, size: int) -> None:
         """Keep the folder below its limit; others write too, so now and then the files are counted."""

@@ -42,6 +42,10 @@ class Reporter:
         """Seconds since the start of the run."""
         return time.perf_counter() - self._start
 
+    def warns_of(self, node: str) -> Callable[[str], None]:
+        """A function that reports a warning of a node."""
+        return lambda message: self.emit("warning", node=node, message=message)
+
     def emit(self, event: str, **fields: Any) -> None:
         """Report one event."""
         if self._listener is None:

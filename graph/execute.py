@@ -128,7 +128,8 @@ class Execution:
             results = self.setting.results
             known = {name: key for name, key in step.keys.items() if results.has(key)}
             origin = next((results.tier(key) for key in known.values()), MEMORY)
-            outputs = {name: results.summary(key, step.types[name].name) for name, key in known.items()}
+            warn = self.reporter.warns_of(step.id)
+            outputs = {name: results.summary(key, step.types[name].name, warn) for name, key in known.items()}
         self.reporter.emit("finished", node=step.id, seconds=0.0, **{"from": origin, "outputs": outputs})
 
     # The loop

@@ -44,14 +44,13 @@ def override(
             problems.append(_unknown(workflow, name))
             continue
         for target in targets:
-            param = _param(workflow, catalogue, target, name, problems)
+            param = _param(workflow, catalogue, target, problems)
             if param is None:
                 continue
             try:
                 literal = _plain(value) if typed else parse(param, value)
             except WrongLiteral as wrong:
-                message = f"{name}: {wrong.message}"
-                problems.append(Problem(message, node=target.node, param=param.name, expected=wrong.expected))
+                problems.append(Problem(f"{name}: {wrong.message}", expected=wrong.expected))
                 continue
             if isinstance(literal, str) and (param.file is not None or param.name == "source"):
                 files.allow(literal)
@@ -79,9 +78,7 @@ def _unknown(workflow: Workflow, name: str) -> Problem:
     )
 
 
-def _param(
-    workflow: Workflow, catalogue: Catalogue, target: Link, name: str, problems: Problems
-) -> Param | None:
+def _param(workflow: Workflow, catalogue: Catalogue, target: Link, problems: Problems) -> Param | None:
     node_type = catalogue.get(workflow.nodes[target.node].type) if target.node in workflow.nodes else None
     if node_type is None:
         return None  # planning reports it
@@ -89,7 +86,7 @@ def _param(
     if param is None:
         problems.append(
             Problem(
-                f"{name}: {node_type.id} {target.node!r} has no param {target.port!r}",
+                f"{node_type.id} {target.node!r} has no param {target.port!r}",
                 node=target.node,
                 param=target.port,
                 expected=", ".join(node_type.params),

@@ -106,7 +106,7 @@ class Performer:
         if step.type.uses is None or step.type.effects:
             return
         for port in step.wanted:
-            value = self.setting.results.get(step.keys[port])
+            value = self.setting.results.get(step.keys[port], self.reporter.warns_of(step.id))
             if value is not None:
                 self.held.put(step.id, port, value)
                 step.wanted -= {port}
@@ -129,7 +129,8 @@ class Performer:
         for port, value in outputs.items():
             self.held.put(step.id, port, value)
             if not step.type.effects:
-                self.setting.results.put(step.keys[port], value, step.types[port].name, provenance)
+                key, type_name, warn = step.keys[port], step.types[port].name, self.reporter.warns_of(step.id)
+                self.setting.results.put(key, value, type_name, provenance, warn)
 
     def _failed(self, step: Step, error: Exception) -> None:
         failure = Failure(step.id, sentence(error), "".join(traceback.format_exception(error)))
@@ -161,7 +162,8 @@ class _Given:
     def __call__(self, kind: type) -> Any:
         if kind is Progress:
             cancelled = self._performer.setting.cancelled
-            return Progress(cancelled, self._on_step, self._on_warning, self.thumbnails)
+            warn = self._performer.reporter.warns_of(self._step.id)
+            return Progress(cancelled, self._on_step, warn, self.thumbnails)
         if kind is OutputFolder:
             return OutputFolder(self._performer.setting.output, self.written)
         if kind is RunRecord:
@@ -178,6 +180,3 @@ class _Given:
             self._shown = now
             extra["preview"] = base64.b64encode(preview()).decode("ascii")
         reporter.emit("progress", node=self._step.id, step=number, steps=total, **extra)
-
-    def _on_warning(self, message: str) -> None:
-        self._performer.reporter.emit("warning", node=self._step.id, message=message)

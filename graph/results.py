@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from graph.disk_cache import DiskCache
+from graph.disk_cache import DiskCache, Warn
 from graph.memory_cache import MemoryCache
 from graph.values import size_of, summarise
 
@@ -26,11 +26,6 @@ class Results:
         self.disk = disk
         self._unreadable: set[str] = set()
 
-    def warn_through(self, warn: Callable[[str], None]) -> None:
-        """Say what is wrong with the disk tier through this function from now on."""
-        if self.disk is not None:
-            self.disk.warn = warn
-
     def has(self, key: str) -> bool:
         """Whether there is a value under the key."""
         if self.memory.has(key):
@@ -41,27 +36,37 @@ class Results:
         """Where the value lies that would be used."""
         return MEMORY if self.memory.has(key) else DISK
 
-    def get(self, key: str) -> Any | None:
-        """The value, None where there is none; one from disk moves up into memory."""
+    def get(self, key: str, warn: Warn | None = None) -> Any | None:
+        """The value, None where there is none; one from disk moves up into memory.
+
+        `warn` is told what is wrong with the disk tier, here and below.
+        """
         value = self.memory.get(key)
         if value is None and self.disk is not None:
-            value = self.disk.read(key)
+            value = self.disk.read(key, warn)
             if value is None:
                 self._unreadable.add(key)
             else:
                 self.memory.put(key, value, size_of(value))
         return value
 
-    def put(self, key: str, value: Any, type_name: str, provenance: Mapping[str, Any]) -> None:
+    def put(
+        self,
+        key: str,
+        value: Any,
+        type_name: str,
+        provenance: Mapping[str, Any],
+        warn: Warn | None = None,
+    ) -> None:
         """Keep a value in both tiers."""
         self.memory.put(key, value, size_of(value))
-        if self.disk is not None and self.disk.write(key, value, type_name, provenance):
+        if self.disk is not None and self.disk.write(key, value, type_name, provenance, warn):
             self._unreadable.discard(key)
 
-    def summary(self, key: str, type_name: str) -> dict[str, Any]:
+    def summary(self, key: str, type_name: str, warn: Warn | None = None) -> dict[str, Any]:
         """What an event says of a value, without reading its arrays from disk."""
         value = self.memory.get(key)
         if value is not None:
             return summarise(value, type_name)
-        described = self.disk.describe(key) if self.disk is not None else None
+        described = self.disk.describe(key, warn) if self.disk is not None else None
         return {name: part for name, part in (described or {}).items() if name != "provenance"}

@@ -31,8 +31,6 @@ class Run:
     listener: Listener | None = None
     previews: bool = False
     _cancelled: threading.Event = field(default_factory=threading.Event)
-    _reading: str | None = None
-    """The node whose results are being read from the cache."""
 
     def cancel(self) -> None:
         """Stop as soon as the running node reports its next step."""
@@ -45,18 +43,15 @@ class Run:
             InvalidWorkflow: when the workflow cannot be run; it is reported as the event `invalid` as well.
         """
         reporter = Reporter(self.listener)
-        self.results.warn_through(
-            lambda message: reporter.emit("warning", node=self._reading, message=message)
-        )
         try:
-            made, known = self._plan()
+            made, known = self._plan(reporter)
         except InvalidWorkflow as invalid:
             reporter.emit("invalid", problems=[problem.as_dict() for problem in invalid.problems])
             raise
         setting = Setting(self.environment, self.results, self.output, self.previews, self._cancelled)
         return Execution(made, known, setting, reporter).outcome()
 
-    def _plan(self) -> tuple[Plan, dict[Link, Any]]:
+    def _plan(self, reporter: Reporter) -> tuple[Plan, dict[Link, Any]]:
         """A plan, and the finished values that it builds on.
 
         A file of the cache may turn out to be damaged when it is read. It is gone then, so planning again
@@ -64,20 +59,18 @@ class Run:
         """
         while True:
             made = plan(self.workflow, self.catalogue, self.environment, cache=self.results, to=self.to)
-            known = self._read(made)
+            known = self._read(made, reporter)
             if known is not None:
                 return made, known
 
-    def _read(self, made: Plan) -> dict[Link, Any] | None:
+    def _read(self, made: Plan, reporter: Reporter) -> dict[Link, Any] | None:
         """The needed outputs that need not be made; None if one is not there after all."""
         known = {}
         for step in made.steps.values():
             if step.folded is not None or step.same_as is not None or step.type.effects:
                 continue
             for port in step.needed - step.wanted:
-                self._reading = step.id
-                value = self.results.get(step.keys[port])
-                self._reading = None
+                value = self.results.get(step.keys[port], reporter.warns_of(step.id))
                 if value is None:
                     return None
                 known[Link(step.id, port)] = value

@@ -29,7 +29,9 @@ def environment(folder: Path | None = None, **more: Any) -> Environment:
     return Environment(Files(folder), **more)
 
 
-def plan_of(nodes: dict[str, Any], *, to: str | None = None, cache: Lookup | None = None, **more: Any) -> Plan:
+def plan_of(
+    nodes: dict[str, Any], *, to: str | None = None, cache: Lookup | None = None, **more: Any
+) -> Plan:
     """The plan of a workflow with these nodes."""
     workflow = from_json(toys.workflow(nodes, **more))
     return plan(workflow, CATALOGUE, environment(), to=to, cache=cache)

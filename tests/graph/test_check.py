@@ -146,12 +146,18 @@ def test_null_means_the_default_and_is_an_error_where_the_default_is_not_null() 
 
 
 def test_the_nearest_choice() -> None:
-    nodes = {"i": {"type": "integer"}, "h": {"type": "half", "inputs": {"a": "i.value"}, "params": {"mode": "dwon"}}}
+    nodes = {
+        "i": {"type": "integer"},
+        "h": {"type": "half", "inputs": {"a": "i.value"}, "params": {"mode": "dwon"}},
+    }
     assert said(nodes) == ["h.mode: \"dwon\" is unknown; expected one of 'down', 'up' (did you mean 'down'?)"]
 
 
 def test_a_wrong_literal_in_an_unused_place_is_still_wrong() -> None:
-    nodes = {"s": START, "b": {"type": "add", "inputs": {"a": "s.int", "amount": "s.int"}, "params": {"amount": "x"}}}
+    nodes = {
+        "s": START,
+        "b": {"type": "add", "inputs": {"a": "s.int", "amount": "s.int"}, "params": {"amount": "x"}},
+    }
     assert said(nodes) == ['b.amount: "x" is not a whole number; expected a whole number from -1000 to 1000']
 
 
@@ -262,7 +268,8 @@ def test_a_list_of_any_type_is_of_one_type() -> None:
 def test_storable_ports_take_no_handles() -> None:
     nodes = {"h": {"type": "load"}, "s": {"type": "save", "inputs": {"value": "h.toy_handle"}}}
     assert said(nodes) == [
-        "s.value: h.toy_handle is of type toy_handle, a handle to weights; expected a value that can be stored"
+        "s.value: h.toy_handle is of type toy_handle, a handle to weights;"
+        " expected a value that can be stored"
     ]
 
 
@@ -366,7 +373,10 @@ def test_what_a_checkpoint_recommends_is_checked_too() -> None:
 
 
 def test_constants_that_cannot_be_made() -> None:
-    nodes = {"h": {"type": "load", "params": {"source": "missing"}}, "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}}}
+    nodes = {
+        "h": {"type": "load", "params": {"source": "missing"}},
+        "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}},
+    }
     assert said(nodes) == ["h: there is no toy called 'missing'"]
 
 
@@ -376,7 +386,11 @@ def test_checking_does_not_mind_what_is_not_on_this_machine() -> None:
         raise Unavailable("the checkpoint is not here: --download fetches it")
 
     catalogue = Catalogue([*CATALOGUE.values(), away.node_type])  # type: ignore[attr-defined]
-    nodes = {"h": {"type": "away"}, "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}}, "x": {"type": "add"}}
+    nodes = {
+        "h": {"type": "away"},
+        "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}},
+        "x": {"type": "add"},
+    }
     workflow = from_json(toys.workflow(nodes))
     assert len(check(workflow, catalogue, environment())) == 1
     with pytest.raises(InvalidWorkflow, match="h: the checkpoint is not here"):
@@ -436,7 +450,9 @@ def test_interface_targets() -> None:
 
 
 def test_running_to_a_node_that_is_not_there() -> None:
-    with pytest.raises(InvalidWorkflow, match=r"there is no node 'sart' to run to \(did you mean 'start'\?\)"):
+    with pytest.raises(
+        InvalidWorkflow, match=r"there is no node 'sart' to run to \(did you mean 'start'\?\)"
+    ):
         plan_of({"start": START}, to="sart")
 
 

@@ -29,7 +29,11 @@ NODES: dict[str, Any] = {
     "s": {"type": "start", "params": {"value": 3}},
     "h": {"type": "load"},
     "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}, "params": {"fill": 0.1}},
-    "t": {"type": "total", "inputs": {"toys": ["m.toy_array", "m.toy_array"]}, "params": {"weights": [1, 2.5]}},
+    "t": {
+        "type": "total",
+        "inputs": {"toys": ["m.toy_array", "m.toy_array"]},
+        "params": {"weights": [1, 2.5]},
+    },
     "x": {"type": "split", "inputs": {"toy": "m.toy_array"}},
     "b": {"type": "add", "inputs": {"a": "s.int"}},
     "r": {"type": "text", "params": {"value": "é😀"}},
@@ -165,7 +169,9 @@ def test_one_is_four_values_where_a_port_takes_any_of_them() -> None:
 
 
 def test_literals_are_brought_to_their_type_before_they_count() -> None:
-    assert key({"n": {"type": "make", "params": {"fill": 1}}}) == key({"n": {"type": "make", "params": {"fill": 1.0}}})
+    assert key({"n": {"type": "make", "params": {"fill": 1}}}) == key(
+        {"n": {"type": "make", "params": {"fill": 1.0}}}
+    )
 
 
 def test_the_version_and_the_id_of_a_node_type_count() -> None:
@@ -242,7 +248,10 @@ def test_handles_count_by_their_key_alone() -> None:
     catalogue = Catalogue([load.node_type, toys.make.node_type])  # type: ignore[attr-defined]
 
     def made(**params: str) -> str:
-        nodes = {"h": {"type": "load", "params": params}, "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}}}
+        nodes = {
+            "h": {"type": "load", "params": params},
+            "m": {"type": "make", "inputs": {"handle": "h.toy_handle"}},
+        }
         return plan(from_json(toys.workflow(nodes)), catalogue, environment()).steps["m"].keys["toy_array"]
 
     assert made() == made(device="cuda") != made(name="other")

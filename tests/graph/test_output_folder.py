@@ -29,7 +29,11 @@ def test_one_file_and_taken_names(tmp_path: Path) -> None:
 
 def test_a_batch_is_numbered(tmp_path: Path) -> None:
     folder = OutputFolder(tmp_path)
-    assert names(folder.write("image", "png", [b"a", b"b", b"c"])) == ["image-1.png", "image-2.png", "image-3.png"]
+    assert names(folder.write("image", "png", [b"a", b"b", b"c"])) == [
+        "image-1.png",
+        "image-2.png",
+        "image-3.png",
+    ]
     assert [path.read_bytes() for path in folder.written] == [b"a", b"b", b"c"]
     assert names(folder.write("image", "png", [b"d", b"e"])) == ["image-4.png", "image-5.png"]
     assert names(folder.write("image", "png", [b"f"])) == ["image.png"]
@@ -44,7 +48,23 @@ def test_subfolders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "/", "//", "..", "../x", "a/../x", "a/..", "/tmp/x", "a\\b", "C:x", "a\0b", "a\nb", "a?", "x" * 201],
+    [
+        "",
+        ".",
+        "/",
+        "//",
+        "..",
+        "../x",
+        "a/../x",
+        "a/..",
+        "/tmp/x",
+        "a\\b",
+        "C:x",
+        "a\0b",
+        "a\nb",
+        "a?",
+        "x" * 201,
+    ],
 )
 def test_names_that_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="name"):
@@ -61,7 +81,9 @@ def test_whatever_the_name_nothing_is_written_elsewhere(
         written = OutputFolder(base / "outputs").write(name, "png", [b"x"])
     except ValueError:
         written = []
-    assert [path.resolve() for path in base.rglob("*") if path.is_file()] == [path.resolve() for path in written]
+    assert [path.resolve() for path in base.rglob("*") if path.is_file()] == [
+        path.resolve() for path in written
+    ]
     assert all((base / "outputs").resolve() in path.resolve().parents for path in written)
 
 
@@ -114,4 +136,6 @@ def test_many_writers_of_one_name(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         paths = [path for found in pool.map(write, range(20)) for path in found]
     assert len(set(paths)) == 60
-    assert sorted(path.read_bytes() for path in paths) == sorted(b"%d" % n for n in range(20) for _ in range(3))
+    assert sorted(path.read_bytes() for path in paths) == sorted(
+        b"%d" % n for n in range(20) for _ in range(3)
+    )

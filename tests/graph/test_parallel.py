@@ -34,7 +34,7 @@ def in_a_thread(run: Run) -> tuple[threading.Thread, list[Outcome]]:
 
 
 def test_nodes_that_wait_run_beside_one_that_computes(bench: Bench) -> None:
-    """The computing node ends only after both waiting ones have met, which they do in threads of their own."""
+    """The computing node ends only after both waiting ones have met, which they do in threads."""
     met = threading.Barrier(3)
 
     @node(title="Wait", group="Toy", io=True)

@@ -93,8 +93,12 @@ def test_a_whole_constant_on_a_number_port_is_that_number() -> None:
     def half(link: dict[str, Any]) -> str:
         return keys_of({"c": link, "h": {"type": "half", "inputs": {"a": "c.value"}}})["h"]["float"]
 
-    assert half({"type": "integer", "params": {"value": 3}}) == half({"type": "number", "params": {"value": 3.0}})
-    assert half({"type": "integer", "params": {"value": 3}}) != half({"type": "number", "params": {"value": 3.5}})
+    assert half({"type": "integer", "params": {"value": 3}}) == half(
+        {"type": "number", "params": {"value": 3.0}}
+    )
+    assert half({"type": "integer", "params": {"value": 3}}) != half(
+        {"type": "number", "params": {"value": 3.5}}
+    )
 
 
 # Handles
@@ -285,7 +289,9 @@ def test_a_param_linked_to_an_output_that_nothing_stands_in_for_has_its_literal(
 
 def test_of_a_list_the_first_link_is_passed_on() -> None:
     below = {"type": "scribble", "inputs": {"toy": "x.toy_array"}}
-    assert bypass({"toys_": ["k.toy_array", "m.toy_array"]}, below, "passing") == {"toy": (Link("k", "toy_array"),)}
+    assert bypass({"toys_": ["k.toy_array", "m.toy_array"]}, below, "passing") == {
+        "toy": (Link("k", "toy_array"),)
+    }
 
 
 def test_bypassed_nodes_in_a_row_and_in_lists() -> None:
@@ -334,7 +340,14 @@ def test_bypassed_nodes_with_effects_do_nothing(bench: Bench) -> None:
 
 
 def test_wanted_are_effects_and_interface_outputs() -> None:
-    nodes = {"s": START, "a": add(), "b": add("a.int"), "c": add("a.int"), "e": save("a.int"), "n": {"type": "note"}}
+    nodes = {
+        "s": START,
+        "a": add(),
+        "b": add("a.int"),
+        "c": add("a.int"),
+        "e": save("a.int"),
+        "n": {"type": "note"},
+    }
     assert live(plan_of(nodes)) == {"s", "a", "e"}
     assert live(plan_of(nodes, interface={"outputs": {"x": "b.int"}})) == {"s", "a", "b", "e"}
 

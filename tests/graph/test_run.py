@@ -133,7 +133,11 @@ def test_the_same_work_twice_without_a_memory_tier(tmp_path: Path) -> None:
 
 def test_two_nodes_that_share_one_output_make_it_once(bench: Bench) -> None:
     def split(at: int, other: str) -> dict[str, Any]:
-        return {"type": "split", "inputs": {"toy": "m.toy_array", "other": f"{other}.toy_array"}, "params": {"at": at}}
+        return {
+            "type": "split",
+            "inputs": {"toy": "m.toy_array", "other": f"{other}.toy_array"},
+            "params": {"at": at},
+        }
 
     nodes = {
         "m": {"type": "make"},
@@ -212,11 +216,18 @@ def test_constants_and_handles(bench: Bench) -> None:
     assert ran.outputs["x"].note == "b"
     assert len(ran.outputs["x"].numbers) == ran.outputs["i"] == 7
     assert ran.of("finished")[1]["outputs"] == {"toy_handle": {"type": "toy_handle", "handle": "b"}}
-    assert ran.of("done")[0]["outputs"] == {"x": {"type": "toy_array", "shape": [7], "shapes": {"numbers": [7]}}, "i": 7}
+    assert ran.of("done")[0]["outputs"] == {
+        "x": {"type": "toy_array", "shape": [7], "shapes": {"numbers": [7]}},
+        "i": 7,
+    }
     check_events(ran)
     again = bench.run(nodes, interface=interface)
     assert toys.calls == []
-    assert again.planned == {"i": "run", "h": "reuse", "m": "reuse"}  # a result is asked of the constant itself
+    assert again.planned == {
+        "i": "run",
+        "h": "reuse",
+        "m": "reuse",
+    }  # a result is asked of the constant itself
     check_events(again)
 
 
@@ -229,7 +240,10 @@ def test_a_node_that_writes_into_its_input_changes_nobody_elses(bench: Bench) ->
         "x": {"type": "scribble", "inputs": {"toy": "m.toy_array"}},
         "y": {"type": "scribble", "inputs": {"toy": "m.toy_array"}, "params": {"by": 2}},
         "z": {"type": "scribble", "inputs": {"toy": "x.toy_array"}},
-        "t": {"type": "total", "inputs": {"toys": ["m.toy_array", "x.toy_array", "y.toy_array", "z.toy_array"]}},
+        "t": {
+            "type": "total",
+            "inputs": {"toys": ["m.toy_array", "x.toy_array", "y.toy_array", "z.toy_array"]},
+        },
     }
     interface = {"outputs": {"sum": "t.float", "m": "m.toy_array"}}
     first = bench.run(nodes, interface=interface)
@@ -243,7 +257,7 @@ def test_a_node_that_writes_into_its_input_changes_nobody_elses(bench: Bench) ->
         second.outputs["m"].numbers[0] = 9
 
 
-def test_a_list_with_one_link_twice_has_two_copies(bench: Bench) -> None:
+def test_a_node_that_writes_into_its_lists_changes_nobody_elses(bench: Bench) -> None:
     @node(title="Both", group="Toy")
     def both(toys: list[toys.Toy], *, weights: list[float] = []) -> int:  # noqa: B006
         toys[0].numbers[:] = 5
@@ -254,8 +268,10 @@ def test_a_list_with_one_link_twice_has_two_copies(bench: Bench) -> None:
         "m": {"type": "make", "params": {"fill": 1}},
         "b": {"type": "both", "inputs": {"toys": ["m.toy_array", "m.toy_array"]}},
     }
-    catalogue = with_nodes(both)
-    assert bench.run(nodes, catalogue=catalogue, interface={"outputs": {"x": "b.int"}}).outputs == {"x": 4}
+    interface = {"outputs": {"x": "b.int", "m": "m.toy_array"}}
+    ran = bench.run(nodes, catalogue=with_nodes(both), interface=interface)
+    assert ran.outputs["x"] == 20  # one value that is linked twice is one copy
+    assert ran.outputs["m"].numbers.tolist() == [1] * 4
     assert both.node_type.params["weights"].default == []  # type: ignore[attr-defined]
 
 
@@ -343,11 +359,10 @@ def test_a_node_below_two_failures_is_skipped_once(bench: Bench) -> None:
     [
         (ValueError("the mask is too small"), "the mask is too small"),
         (ValueError(), "no reason given"),
-        (RuntimeError("out of memory"), "RuntimeError: out of memory"),
+        (RuntimeError("it broke"), "RuntimeError: it broke"),
         (KeyError("x"), "KeyError: 'x'"),
         (OSError(28, "No space left on device"), "No space left on device"),
         (FileNotFoundError(2, "No such file or directory", "/a"), "No such file or directory: /a"),
-        (MemoryError(), "MemoryError: no reason given"),
     ],
 )
 def test_what_errors_say(bench: Bench, error: Exception, said: str) -> None:
@@ -414,7 +429,9 @@ def test_numpy_scalars_become_plain_ones(bench: Bench) -> None:
     def mean() -> float:
         return np.float64(0.5)
 
-    ran = bench.run({"n": {"type": "mean"}}, catalogue=with_nodes(mean), interface={"outputs": {"x": "n.float"}})
+    ran = bench.run(
+        {"n": {"type": "mean"}}, catalogue=with_nodes(mean), interface={"outputs": {"x": "n.float"}}
+    )
     assert type(ran.outputs["x"]) is float
 
 
@@ -450,9 +467,9 @@ def test_progress_and_warnings(bench: Bench) -> None:
 
 def test_previews_are_sent_if_somebody_looks_and_not_all_of_them(bench: Bench) -> None:
     events: list[dict[str, Any]] = []
-    run = bench.program({"s": START, "n": {"type": "slow", "inputs": {"a": "s.int"}, "params": {"steps": 50}}}).start(
-        previews=True
-    )
+    run = bench.program(
+        {"s": START, "n": {"type": "slow", "inputs": {"a": "s.int"}, "params": {"steps": 50}}}
+    ).start(previews=True)
     run.listener = events.append
     run.execute()
     progress = [event for event in events if event["event"] == "progress"]
@@ -548,8 +565,12 @@ def arrays() -> dict[str, Any]:
 
 
 def test_everything_comes_from_disk_the_next_time(tmp_path: Path) -> None:
-    first = Bench(tmp_path, disk=True).run(arrays(), interface={"outputs": {"x": "t.float", "m": "m.toy_array"}})
-    second = Bench(tmp_path, disk=True).run(arrays(), interface={"outputs": {"x": "t.float", "m": "m.toy_array"}})
+    first = Bench(tmp_path, disk=True).run(
+        arrays(), interface={"outputs": {"x": "t.float", "m": "m.toy_array"}}
+    )
+    second = Bench(tmp_path, disk=True).run(
+        arrays(), interface={"outputs": {"x": "t.float", "m": "m.toy_array"}}
+    )
     assert toys.calls == []
     assert second.planned == dict.fromkeys("mnt", "reuse")
     assert second.origins == {"m": "disk", "n": "disk", "t": "disk"} or second.origins["n"] == "disk"
@@ -562,7 +583,8 @@ def test_everything_comes_from_disk_the_next_time(tmp_path: Path) -> None:
 def test_a_new_process_takes_everything_from_disk(tmp_path: Path) -> None:
     Bench(tmp_path, disk=True).run(arrays(), interface={"outputs": {"x": "t.float"}})
     program = (
-        "import sys\nfrom pathlib import Path\nfrom tests.graph import toys\nfrom tests.graph.running import Bench\n"
+        "import sys\nfrom pathlib import Path\nfrom tests.graph import toys\n"
+        "from tests.graph.running import Bench\n"
         "from tests.graph.test_run import arrays\n"
         "ran = Bench(Path(sys.argv[1]), disk=True).run(arrays(), interface={'outputs': {'x': 't.float'}})\n"
         "print(toys.calls, ran.outputs, set(ran.planned.values()))\n"
@@ -600,7 +622,9 @@ def test_a_damaged_file_is_a_warning_and_made_anew_in_the_same_run(tmp_path: Pat
     assert {event["node"] for event in warnings} == {"m", "n"}
     assert all("it is made anew" in event["message"] for event in warnings)
     assert toys.calls == ["make", "scribble", "total"]
-    assert Bench(tmp_path, disk=True).run(arrays(), interface={"outputs": {"x": "t.float"}}).of("warning") == []
+    assert (
+        Bench(tmp_path, disk=True).run(arrays(), interface={"outputs": {"x": "t.float"}}).of("warning") == []
+    )
     assert toys.calls == []
     # The disk tier serves the same process again, too, once memory has let go.
     bench.results.memory.clear()

@@ -27,10 +27,17 @@ EXAMPLE: dict[str, Any] = {
         "a": {"type": "start", "params": {"value": 3}, "ui": {"position": [0, -1.5], "later": {"x": [1]}}},
         "b": {"type": "add", "inputs": {"a": {"from": "a.int", "ui": {"route": [[1, 2]]}}}},
         "m": {"type": "make", "version": 1, "mode": "active", "params": {"fill": 2.0}},
-        "t": {"type": "total", "inputs": {"toys": ["m.toy_array", "m.toy_array"]}, "params": {"weights": [1.0]}},
+        "t": {
+            "type": "total",
+            "inputs": {"toys": ["m.toy_array", "m.toy_array"]},
+            "params": {"weights": [1.0]},
+        },
     },
     "interface": {
-        "inputs": {"value": "a.value", "both": {"targets": ["a.value", "b.amount"], "title": "T", "help": "H"}},
+        "inputs": {
+            "value": "a.value",
+            "both": {"targets": ["a.value", "b.amount"], "title": "T", "help": "H"},
+        },
         "outputs": {"sum": "t.float"},
     },
     "ui": {"groups": [{"title": "g", "nodes": ["a"]}, {"title": "h"}], "viewport": {"zoom": 1.0}, "x": None},
@@ -135,7 +142,9 @@ def test_one_changed_param_is_a_one_line_diff(value: dict[str, Any], choose: st.
     value["nodes"]["new"] = {"type": "start", "params": {"a": 1, "b": [1.0, 2], "c": "x"}, "ui": {"p": [1]}}
     before = save(from_json(value))
     name = choose.draw(st.sampled_from("abc"))
-    value["nodes"]["new"]["params"][name] = choose.draw(st.integers(1000, 2000) | texts.filter(lambda t: t != "x"))
+    value["nodes"]["new"]["params"][name] = choose.draw(
+        st.integers(1000, 2000) | texts.filter(lambda t: t != "x")
+    )
     lines = list(difflib.ndiff(before.split("\n"), save(from_json(value)).split("\n")))
     assert [line[0] for line in lines if line[0] in "+-"] == ["-", "+"]
 
@@ -199,7 +208,7 @@ def test_too_many_nodes_and_links(monkeypatch: pytest.MonkeyPatch) -> None:
     node = {"type": "total", "inputs": {"toys": ["m.toy_array"] * 3}}
     assert not from_json(data(nodes={"a": node})).problems
     with pytest.raises(InvalidWorkflow, match="4 nodes; expected at most 3"):
-        from_json(data(nodes=dict.fromkeys("abcd", {"type": "start"})))
+        from_json(data(nodes={id: {"type": "start"} for id in "abcd"}))
     with pytest.raises(InvalidWorkflow, match="too many links; expected at most 5"):
         from_json(data(nodes={"a": node, "b": node}))
 
@@ -270,7 +279,11 @@ def test_a_link_object_has_known_keys_only() -> None:
         ("inputs", {"targets": []}, '[] does not say where; expected targets: "node_id.name"'),
         ("inputs", {"title": "t"}, 'null does not say where; expected targets: "node_id.name"'),
         ("inputs", {"targets": ["a.b"], "hlep": ""}, "the key 'hlep' is unknown (did you mean 'help'?)"),
-        ("outputs", {"targets": ["a.b", "a.c"]}, '["a.b", "a.c"] does not say where; expected one target: "node_id.name"'),
+        (
+            "outputs",
+            {"targets": ["a.b", "a.c"]},
+            '["a.b", "a.c"] does not say where; expected one target: "node_id.name"',
+        ),
         ("outputs", 3, '3 does not say where; expected one target: "node_id.name"'),
     ],
 )
@@ -347,7 +360,9 @@ def test_versions_that_nobody_knows(version: int) -> None:
 
 
 def test_a_migration_that_meets_nonsense_is_a_problem_of_the_node() -> None:
-    found = [str(problem) for problem in problems_of({"n": {"type": "old"}, "m": {"type": "make", "mode": ""}})]
+    found = [
+        str(problem) for problem in problems_of({"n": {"type": "old"}, "m": {"type": "make", "mode": ""}})
+    ]
     assert len(found) == 2
     assert found[1] == "n: version 1 of old cannot be brought up to date: KeyError: 'params'"
 
