@@ -83,6 +83,8 @@ class RunRecord:
     """The workflow as JSON, with the params that were really used."""
 
 
+_LONGEST_PART = 200
+_MOST_PARTS = 16
 _NAME = re.compile(r"[^\x00-\x1f<>:\"|?*\\]+")
 
 
@@ -104,6 +106,14 @@ class OutputFolder:
             OSError: when a file cannot be written.
         """
         stem = self._stem(name)
+        try:
+            return self._write(stem, suffix, contents)
+        except OSError as error:
+            blocked = isinstance(error, FileExistsError | NotADirectoryError)
+            why = f"{stem.parent} is not a folder" if blocked else error.strerror or str(error)
+            raise OSError(f"{stem}.{suffix} cannot be written: {why}") from error
+
+    def _write(self, stem: Path, suffix: str, contents: Sequence[bytes]) -> list[Path]:
         stem.parent.mkdir(parents=True, exist_ok=True)
         paths = _reserve(stem, suffix, len(contents))
         left = list(paths)
@@ -123,8 +133,11 @@ class OutputFolder:
             raise ValueError(
                 f"name {name!r} is not a plain file name: expected letters, digits and / for subfolders"
             )
-        if any(len(part.encode()) > 200 for part in parts):
-            raise ValueError("name is too long for a file: expected at most 200 bytes a part")
+        if len(parts) > _MOST_PARTS or any(len(part.encode()) > _LONGEST_PART for part in parts):
+            raise ValueError(
+                f"name is too long for a file: expected at most {_LONGEST_PART} bytes a part, and "
+                f"{_MOST_PARTS} parts"
+            )
         stem = self.folder.joinpath(*parts)
         if not stem.parent.resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"name {name!r} leads out of the output folder through a link")

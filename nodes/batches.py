@@ -1,9 +1,25 @@
-"""The batch rule: a batch of 1 fits any other, otherwise batches must match."""
+"""The batch rule: a batch of 1 fits any other, otherwise batches must match; and how large they may be."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+MOST_PIXELS = 64 * 1024 * 1024
+"""Pixels of one picture, or of all pictures of a batch together."""
+MOST_NUMBERS = 3 * MOST_PIXELS
+"""Numbers in one array: 800 MB. Workflows come from strangers, and a few links can ask for any number."""
+
+
+def check_room(what: str, shape: Sequence[int]) -> None:
+    """Raise ValueError where an array of this shape would be too large, before it is made."""
+    if math.prod(shape) > MOST_NUMBERS:
+        raise ValueError(
+            f"{what} would have the shape ({', '.join(f'{size:,}' for size in shape)}), which is more than "
+            f"{MOST_NUMBERS:,} numbers; smaller pictures or fewer at once will do"
+        )
 
 
 def rows(*values: Any, **named: Any) -> int:
@@ -26,9 +42,13 @@ def rows(*values: Any, **named: Any) -> int:
 
 
 def expand(array: NDArray[Any], count: int) -> NDArray[Any]:
-    """`array` (B or 1, ...) as (count, ...), a batch of 1 as a view. Raises ValueError for another batch."""
+    """`array` (B or 1, ...) as (count, ...), a batch of 1 as a view.
+
+    Raises ValueError for another batch, and for a result that would be too large.
+    """
     if array.shape[0] not in (1, count):
         raise ValueError(f"a batch of {array.shape[0]} cannot become one of {count}")
+    check_room("the batch", (count, *array.shape[1:]))
     return np.broadcast_to(array, (count, *array.shape[1:]))
 
 

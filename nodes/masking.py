@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from nodes.batches import check_room
 from nodes.pixels import Array, from_bytes, to_bytes
 
 # Neighbours that a repainted latent takes along. Two corners are left out: the networks were trained with
@@ -45,6 +46,7 @@ def resize_mask(mask: Array, width: int, height: int) -> Array:
     """The masks (B, H, W) at another size, (B, height, width); Lanczos in 8 bits as diffusers does."""
     if mask.shape[1:] == (height, width):
         return mask
+    check_room("the mask in colours", (len(mask), height, width, 3))
     rows = (Image.fromarray(row) for row in to_bytes(mask))
     resized = [np.asarray(row.resize((width, height), Image.Resampling.LANCZOS)) for row in rows]
     return from_bytes(np.stack(resized))

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from nodes.batches import MOST_PIXELS
+
 Array = NDArray[np.float32]
 Fit = Literal["cover", "contain", "stretch"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
-MOST_PIXELS = 64 * 1024 * 1024
 
 
 class PictureError(ValueError):
@@ -33,21 +34,22 @@ def read_image(source: Path | str | bytes) -> tuple[Array, Array]:
         raise PictureError(f"there is no picture file {name}")
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS) as opened:
-            _check_size(name, *opened.size)
+            _check_size(name, 1, *opened.size)
             return _arrays(ImageOps.exif_transpose(opened))
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
-        raise PictureError(f"{name} is too large: the limit is {MOST_PIXELS} pixels") from error
+        raise PictureError(f"{name} is too large: the limit is {MOST_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
         raise PictureError(f"{name} is not a picture in one of the formats {', '.join(FORMATS)}") from error
     except Exception as error:  # damaged files make the decoders raise nearly anything
         raise PictureError(f"{name} is damaged and cannot be read: {error}") from error
 
 
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MOST_PIXELS:
-        raise PictureError(f"{name} is too large: {width} x {height}; the limit is {MOST_PIXELS} pixels")
+def _check_size(name: str, count: int, width: int, height: int) -> None:
+    if count * width * height > MOST_PIXELS:
+        size = f"{width} x {height}" if count == 1 else f"{count} of {width} x {height}"
+        raise PictureError(f"{name} is too large: {size}; the limit is {MOST_PIXELS:,} pixels in all")
 
 
 def _arrays(picture: Image.Image) -> tuple[Array, Array]:
@@ -79,7 +81,7 @@ def resize(image: Array, width: int, height: int, fit: Fit = "cover") -> Array:
     with white beside it; "stretch" changes its proportions. Computed in 8 bits, shrinking in whole factors
     first, as diffusers does before img2img. A picture of that size is returned as it is.
     """
-    _check_size("the resized picture", width, height)
+    _check_size("the result", len(image), width, height)
     high, wide = image.shape[1:3]
     if (high, wide) == (height, width):
         return image

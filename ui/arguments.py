@@ -54,7 +54,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", metavar="NODE", help="run only what this node needs, and it")
     parser.add_argument(
-        "--output", metavar="DIR", type=_folder, default=Path("outputs"), help="where files go (outputs/)"
+        "--output", metavar="DIR", type=_folder, default="outputs", help="where files go (outputs/)"
     )
     _add_cache_option(parser)
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the disk cache")
@@ -105,12 +105,17 @@ def _device(text: str) -> str:
 
 
 def _folder(text: str) -> Path:
-    if not text or (Path(text).exists() and not Path(text).is_dir()):
+    try:
+        fits = bool(text) and (Path(text).is_dir() or not Path(text).exists())
+    except OSError:  # a name that is too long, say
+        fits = False
+    if not fits:
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
     return Path(text)
 
 
 def _existing_folder(text: str) -> Path:
-    if not Path(text).is_dir():
+    folder = _folder(text)
+    if not folder.exists():
         raise argparse.ArgumentTypeError(f"{text!r} is not a folder that exists")
-    return Path(text)
+    return folder

@@ -11,6 +11,7 @@ from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.reading import CheckpointError, read_json
 from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
+LONGEST_SIDE = 4096  # of the pictures an image encoder looks at; real ones take a tenth of that
 TOKENIZER_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -81,7 +82,13 @@ def image_encoder(origin: Origin) -> ImageEncoder:
     """The image encoder and how pictures are prepared for it."""
     path, processor = inspect.read_image_processor(origin.checkpoint)
     files = (path,) if path else ()
-    return ImageEncoder(**origin.fields(origin.read("image_encoder"), *files), image_processor=processor)
+    part = origin.read("image_encoder")
+    size = part.config.get("image_size", 224)
+    if type(size) is not int or not 1 <= size <= LONGEST_SIDE:
+        raise CheckpointError(
+            f"{part.folder}/config.json: image_size is {size!r:.80}, expected 1 to {LONGEST_SIDE}"
+        )
+    return ImageEncoder(**origin.fields(part, *files), image_processor=processor)
 
 
 def prior(origin: Origin) -> Prior:
@@ -98,8 +105,10 @@ def unet(origin: Origin, folder: str) -> UNet:
     """The UNet in `folder`, its scheduler, and what its latents are."""
     path, scheduler = inspect.read_scheduler(origin.checkpoint)
     factor, channels = inspect.latent_facts(origin.checkpoint)
+    part = origin.read(folder)
+    inspect.check_unet(part, channels)
     return UNet(
-        **origin.fields(origin.read(folder), path, facts=(factor, channels)),
+        **origin.fields(part, path, facts=(factor, channels)),
         scheduler=scheduler,
         latent_channels=channels,
         latent_factor=factor,

@@ -15,6 +15,7 @@ from nodes.wires import LatentPreview
 MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"
 DEFAULT_LATENT_FACTOR = 8
 DEFAULT_LATENT_CHANNELS = 4
+MOST_LEVELS = 8
 PRIOR_DEFAULTS = {"steps": 25, "guidance": 4.0}
 DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, "scheduler": None}
 
@@ -116,13 +117,28 @@ def latent_facts(checkpoint: Checkpoint) -> tuple[int, int]:
     blocks = config.get("block_out_channels")
     factor = (
         2 ** (len(blocks) - 1)
-        if isinstance(blocks, list) and 1 <= len(blocks) <= 8
+        if isinstance(blocks, list) and 1 <= len(blocks) <= MOST_LEVELS
         else DEFAULT_LATENT_FACTOR
     )
     channels = config.get("latent_channels", DEFAULT_LATENT_CHANNELS)
     if type(channels) is not int or not 1 <= channels <= 64:
         raise CheckpointError(f"{path}: latent_channels is {channels!r}, expected a number from 1 to 64")
     return factor, channels
+
+
+def check_unet(part: Part, channels: int) -> None:
+    """Raise CheckpointError unless a UNet takes latents of so many channels, and has a number of levels."""
+    taken, levels = part.config.get("in_channels", 4), part.config.get("block_out_channels", [0])
+    if taken not in (channels, 2 * channels, 2 * channels + 1):
+        raise CheckpointError(
+            f"{part.folder}/config.json: in_channels is {taken!r}, but the MoVQ's latents have {channels} "
+            f"channels"
+        )
+    if not isinstance(levels, list) or not 1 <= len(levels) <= MOST_LEVELS:
+        raise CheckpointError(
+            f"{part.folder}/config.json: block_out_channels is {levels!r:.80}, expected a list of 1 to "
+            f"{MOST_LEVELS} numbers"
+        )
 
 
 def read_scheduler(checkpoint: Checkpoint) -> tuple[Path, Mapping[str, Any]]:

@@ -19,9 +19,18 @@ def build(handle: Handle) -> nn.Module:
 
     Raises UnsupportedConfig or CheckpointError for a config that says something the network cannot do.
     """
-    import torch
+    from nodes.networks.config import UnsupportedConfig
 
     where = str(handle.folder / "config.json")
+    try:
+        return _build(handle, where)
+    except UnsupportedConfig as error:
+        raise UnsupportedConfig(f"{where}: {error}") from None
+
+
+def _build(handle: Handle, where: str) -> nn.Module:
+    import torch
+
     if isinstance(handle, TextEncoder):
         return encoders.text_encoder(handle.config, where)
     if isinstance(handle, ImageEncoder):

@@ -72,6 +72,12 @@ def _check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder:
         raise CheckpointError(
             f"the weights in {folder} hold {_some(unknown)}, which its config does not know{hint}"
         )
+    whole = [name for name, (_, entry) in stored.items() if entry.dtype[0] in "IU" or entry.dtype == "BOOL"]
+    if whole:
+        dtype = stored[whole[0]][1].dtype
+        raise CheckpointError(
+            f"the weights in {folder} hold whole numbers ({dtype}) in {_some(whole)}, expected floats"
+        )
     wrong = [name for name, shape in wanted.items() if stored[name][1].shape != shape]
     if wrong:
         first = wrong[0]
