@@ -14,8 +14,9 @@ from typing import Any, TextIO
 
 from graph.events import Event, Reporter
 from graph.execute import Outcome
-from graph.problems import InvalidWorkflow
+from graph.problems import InvalidWorkflow, sentence
 from graph.run import Run
+from ui.memory import limit_memory
 from ui.status import DONE, FAILED, INTERRUPTED, INVALID
 from ui.terminal import Display, display
 from ui.text import count, duration, one_line
@@ -70,6 +71,7 @@ def execute(run: Run, as_json: bool) -> int:
                 run.cancel()
 
     run.listener = listen
+    limit_memory()
     try:
         # What a node (or a library in it) prints is no event and no result.
         with redirect_stdout(sys.stderr), _interruptible(run, shown):
@@ -77,6 +79,9 @@ def execute(run: Run, as_json: bool) -> int:
     except InvalidWorkflow as invalid:
         report_invalid(invalid)
         return INVALID
+    except MemoryError as error:
+        print(f"kandinsky: {sentence(error)}", file=sys.stderr)
+        return FAILED
     finally:
         shown.close()
     if not as_json:
