@@ -213,7 +213,7 @@ def box_mask(width: int, height: int) -> Array:
     return mask
 
 
-BOX = {"shape": "rectangle", "area.x": 0.25, "area.y": 0.25, "area.w": 0.5, "area.h": 0.5}
+BOX = {"shape": "rectangle", "area.feather": 0, "area.x": 0.25, "area.y": 0.25, "area.w": 0.5, "area.h": 0.5}
 
 
 @pytest.mark.parametrize(("width", "height", "steps", "guidance"), [(64, 64, 2, 4.0), (128, 64, 4, 1.0)])
