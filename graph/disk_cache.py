@@ -122,7 +122,7 @@ class DiskCache:
         told = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **(provenance or {})}
         try:
             data = pack(value, type_name, {"key": key, "provenance": json.dumps(told, default=str)})
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, MemoryError):
             return False
         if len(data) > self.limit_bytes:
             return False
@@ -140,14 +140,15 @@ class DiskCache:
         return CacheInfo(self.folder, len(sizes), sum(sizes), self.limit_bytes)
 
     def clear(self) -> CacheInfo:
-        """Remove every value and nothing else; returns what was there."""
-        before = self.info()
-        for path, _ in self._files():
+        """Remove every value and nothing else; returns what was removed."""
+        sizes = []
+        for path, status in self._files():
             with suppress(OSError):
                 path.unlink()
+                sizes.append(status.st_size)
         with self._lock:
             self._bytes, self._written = None, 0
-        return before
+        return CacheInfo(self.folder, len(sizes), sum(sizes), self.limit_bytes)
 
     def _path(self, key: str) -> Path:
         return Path(self._name(key))

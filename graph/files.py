@@ -153,7 +153,8 @@ class Files:
             yield self.cwd / text
         if self.base is not None:
             yield self.base / text
-        yield self.inputs / text
+        if ".." not in Path(text).parts:
+            yield self.inputs / text
 
     def _looks_inside(self, path: Path) -> bool:
         """Whether only links can have led a path out of the folders where relative paths start."""
