@@ -55,7 +55,7 @@ class Ran:
 
     @property
     def planned(self) -> dict[str, str]:
-        return self.of("planned")[0]["nodes"]  # type: ignore[no-any-return]
+        return self.of("planned")[0]["nodes"]
 
     @property
     def origins(self) -> dict[str, str]:

@@ -207,3 +207,12 @@ def test_wire_types() -> None:
 def test_a_name_belongs_to_one_class() -> None:
     with pytest.raises(ValueError, match="wire type 'int' is already declared by builtins"):
         wire(name="int", title="", colour="", help="")(type("Another", (), {}))
+
+
+def test_every_default_of_the_project_is_a_value_that_its_param_takes() -> None:
+    from graph.catalogue import installed
+    from graph.literals import coerce
+
+    for node_type in installed().values():
+        for param in node_type.params.values():
+            assert repr(coerce(param, param.default)) == repr(param.default), (node_type.id, param.name)
