@@ -47,7 +47,10 @@ def call(step: Step, value_of: Callable[[Link], Any], given: Callable[[type], An
 
 def _linked_port(port: Port, values: list[Any]) -> Any:
     if port.many and sum(map(size_of, values)) > MOST_BYTES:
-        raise ValueError(f"{port.name} has {len(values)} values that take more than {MOST_BYTES >> 30} GB")
+        raise ValueError(
+            f"the {len(values):,} values of {port.name} take more than {MOST_BYTES >> 30} GB together; "
+            f"smaller ones or fewer at once will do"
+        )
     values = [port.type.adapt(copy_for_reader(value)) for value in values]
     return values if port.many else values[0]
 
