@@ -2,63 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+
+import networkx as nx
 
 from graph.bind import Bound
 from graph.problems import Problem, Problems
 
-Edge = tuple[str, str]
-
 
 def order(bound: Mapping[str, Bound], problems: Problems) -> list[Bound]:
     """The nodes in topological order. Cycles are reported and cut, so that the rest can be checked."""
-    found = _sorted(bound, ())
-    if len(found) < len(bound):
-        found = _sorted(bound, _cut_rings(bound, problems))
-    return found
+    graph: nx.DiGraph[str] = nx.DiGraph()
+    graph.add_nodes_from(bound)
+    graph.add_edges_from(
+        (link.node, id) for id, item in bound.items() for links in item.links.values() for link in links
+    )
+    try:
+        return [bound[id] for id in nx.topological_sort(graph)]
+    except nx.NetworkXUnfeasible:
+        _cut_rings(graph, bound, problems)
+        return [bound[id] for id in nx.topological_sort(graph)]
 
 
-def _sorted(bound: Mapping[str, Bound], cut: Collection[Edge]) -> list[Bound]:
-    """Kahn's algorithm: a node follows when all that it is linked to have gone; without those on cycles."""
-    followers: dict[str, list[str]] = {id: [] for id in bound}
-    waiting: dict[str, int] = {}
-    ready: deque[str] = deque()
-    for id, item in bound.items():
-        sources = _sources(item)
-        if cut:
-            sources = {source for source in sources if (source, id) not in cut}
-        if sources:
-            waiting[id] = len(sources)
-            for source in sources:
-                followers[source].append(id)
-        else:
-            ready.append(id)
-    found = []
-    while ready:
-        id = ready.popleft()
-        found.append(bound[id])
-        for follower in followers[id]:
-            waiting[follower] -= 1
-            if not waiting[follower]:
-                ready.append(follower)
-    return found
-
-
-def _sources(item: Bound) -> set[str]:
-    return {link.node for links in item.links.values() for link in links}
-
-
-def _cut_rings(bound: Mapping[str, Bound], problems: Problems) -> set[Edge]:
-    """Report each knot (nodes that are all on cycles with each other); returns the wires within them."""
-    import networkx as nx  # slow to import, and needed by nobody whose workflow is sound
-
-    edges = [(source, id) for id, item in bound.items() for source in _sources(item)]
-    graph: nx.DiGraph[str] = nx.DiGraph(edges)
-    knot_of: dict[str, int] = {}
-    for number, knot in enumerate(nx.strongly_connected_components(graph)):
-        knot_of.update(dict.fromkeys(knot, number))
-    cut = {(source, id) for source, id in edges if knot_of[source] == knot_of[id]}
+def _cut_rings(graph: nx.DiGraph[str], bound: Mapping[str, Bound], problems: Problems) -> None:
+    """Report each knot (nodes that are all on cycles with each other), and take out the wires within it."""
+    knot_of = {id: n for n, knot in enumerate(nx.strongly_connected_components(graph)) for id in knot}
+    cut = [(source, id) for source, id in graph.edges if knot_of[source] == knot_of[id]]
     followers = dict(cut)
     told: set[int] = set()
     for id, item in bound.items():
@@ -66,7 +35,7 @@ def _cut_rings(bound: Mapping[str, Bound], problems: Problems) -> set[Edge]:
         if item.ring and knot_of[id] not in told:
             told.add(knot_of[id])
             problems.append(_cycle(id, followers))
-    return cut
+    graph.remove_edges_from(cut)
 
 
 def _cycle(start: str, followers: Mapping[str, str]) -> Problem:

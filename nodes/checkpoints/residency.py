@@ -132,7 +132,7 @@ def _release() -> None:
     """Give memory of networks that were let go back to the devices."""
     import torch
 
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
