@@ -69,13 +69,20 @@ def installed() -> Catalogue:
 
     Raises:
         ValueError: when two packs declare the same id, or a third-party pack declares a bare one.
+        ImportError: when a pack cannot be imported; the message names it.
     """
     points = sorted(
         importlib.metadata.entry_points(group="kandinsky.nodes"), key=lambda p: (p.name != PROJECT, p.name)
     )
     catalogue = Catalogue()
     for point in points:
-        for node_type in node_types_of(importlib.import_module(point.value)):
+        try:
+            module = importlib.import_module(point.value)
+        except Exception as error:  # a pack is somebody else's code: anything can go wrong in it
+            raise ImportError(f"pack {point.name!r} cannot be imported: {error}") from error
+        for node_type in node_types_of(module):
+            if catalogue.get(node_type.id) is node_type:
+                continue  # a pack may import a node of another's to call it
             if point.name != PROJECT and "/" not in node_type.id:
                 raise ValueError(
                     f"pack {point.name!r} declares the bare node type {node_type.id!r}: expected pack/name"
