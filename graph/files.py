@@ -49,7 +49,8 @@ class LocalFile:
         assert self.path is not None
         try:
             with open_regular(self.path) as file:
-                data = file.read(SIZE_LIMIT + 1)
+                # Not more, or Python would ask for all of the limit's memory first.
+                data = file.read(min(os.fstat(file.fileno()).st_size, SIZE_LIMIT) + 1)
         except OSError as error:
             raise FileRefused(f"{self.name!r} cannot be read: {error.strerror or error}.") from None
         if len(data) > SIZE_LIMIT or hashlib.sha256(data).hexdigest() != self.sha256:
