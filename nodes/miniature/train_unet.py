@@ -1,6 +1,6 @@
 """Train the decoder's UNet: from noise to the latents of the picture whose embedding it is given.
 
-    python -m nodes.miniature.train_unet --minutes 75 --threads 2
+    python -m nodes.miniature.train_unet --minutes 75 --processes 2
 
 It predicts v (Salimans & Ho 2022): with noise as the target, the brightness of a picture, which is decided
 where almost all is noise, is hardly learned at this size. One embedding in ten is that of the all-zero input,
@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nodes.miniature.data import WORK, training_count
+from nodes.miniature.parallel import together
 from nodes.miniature.train_clip import WIDTH
 from nodes.miniature.training import Stage, channels_last
 from nodes.networks.unet import UNet, UNetConfig
@@ -109,7 +111,8 @@ def losses(
     """Errors of v and of the variance for clean latents (B, 4, h, w) at training steps t (B,)."""
     noise = torch.randn_like(clean)
     noisy = diffusion.noisy(clean, noise, t).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    # At these lengths the fused attention's backward pass is slower on a CPU than plain matrix products.
+    with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
         output = model(noisy, t, model.condition(embeds)).float()
     predicted, share = output.chunk(2, 1)
     error = diffusion.velocity(clean, noise, t) - predicted
@@ -160,7 +163,7 @@ def train(folder: Path, minutes: float, seed: int = 14, max_steps: int | None = 
     stage.finish()
     with torch.no_grad():
         torch.manual_seed(seed)
-        clean, given = latents[training:].float(), embeds[training:]
+        clean, given = latents[training:].float(), embeds[training : len(latents)]
         error, variance = losses(model, diffusion, clean, given, stratified(len(clean)))
     stage.finish(held_out_v=round(float(error), 4), held_out_variance=round(float(variance), 4))
     return model
@@ -170,10 +173,9 @@ def main() -> None:
     """Command line: train the UNet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=75)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    train(WORK, arguments.minutes)
+    together(train, (WORK, arguments.minutes), arguments.processes)
 
 
 if __name__ == "__main__":

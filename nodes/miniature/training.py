@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nodes.miniature import parallel
 from nodes.miniature.muon import Muon
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -74,7 +75,7 @@ class Stage:
 
     def steps(self) -> Iterator[np.random.Generator]:
         """The steps that are left, each with its own generator (torch's is seeded too)."""
-        stopping = []
+        stopping: list[bool] = []
         signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
         saved = clock = time.monotonic()
         while self.progress < 1:
@@ -83,14 +84,15 @@ class Stage:
             for optimiser in self.optimisers:
                 for group in optimiser.param_groups:
                     group["lr"] = self.peak * rate
-            torch.manual_seed(self.seed * 1_000_003 + self.step)
-            yield np.random.default_rng((self.seed, self.step))
+            torch.manual_seed((self.seed * 1_000_003 + self.step) * 64 + parallel.rank())
+            yield np.random.default_rng((self.seed, self.step, parallel.rank()))
             now = time.monotonic()
-            self.seconds, clock = self.seconds + now - clock, now
-            if stopping or now - saved > SAVE_EVERY:
+            self.seconds, stop = parallel.agree([self.seconds + now - clock, len(stopping)])
+            clock = now
+            if stop or now - saved > SAVE_EVERY:
                 self.save()
                 saved = now
-            if stopping:
+            if stop:
                 raise SystemExit(f"{self.name}: stopped after {self.step} steps; started again, it goes on")
         self.save()
 
@@ -98,11 +100,12 @@ class Stage:
         """One step down the gradient of `loss`; `figures` are averaged into the log."""
         self.model.zero_grad(set_to_none=True)
         loss.backward()
+        parallel.average_gradients(self.trained)
         nn.utils.clip_grad_norm_(self.trained, 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
         self.step += 1
-        self.samples += samples
+        self.samples += samples * parallel.processes()
         keep = min(self.average, (1 + self.step) / (10 + self.step))
         torch._foreach_lerp_(self.averaged, [p.detach() for p in self.trained], 1 - keep)
         for key, value in figures.items():
@@ -131,16 +134,21 @@ class Stage:
             "steps": self.step,
             "samples": self.samples,
             "minutes": round(self.seconds / 60, 1),
+            "processes": parallel.processes(),
             "threads": torch.get_num_threads(),
             "parameters": sum(p.numel() for p in self.trained),
             **figures,
             "history": self.history,
         }
+        if parallel.rank() > 0:
+            return
         self.metrics_path.write_text(json.dumps(metrics, indent=1) + "\n")
         print(json.dumps({k: v for k, v in metrics.items() if k != "history"}), flush=True)
 
     def save(self) -> None:
         """Write the state beside, then rename it: a stop at any moment leaves a whole state."""
+        if parallel.rank() > 0:
+            return
         state = {
             "model": self.model.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
@@ -166,7 +174,8 @@ class Stage:
         line |= {"step": self.step, "minutes": round(self.seconds / 60, 2)}
         self.history.append(line)
         self._recent.clear()
-        print(self.name, line, flush=True)
+        if parallel.rank() == 0:
+            print(self.name, line, flush=True)
 
 
 def channels_last(model: Network) -> Network:

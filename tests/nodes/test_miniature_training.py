@@ -10,6 +10,7 @@ from nodes.miniature import encode, train_clip, train_judge, train_movq, train_p
 from nodes.miniature.data import Data, build, load
 from nodes.miniature.export import copy_metrics, export
 from nodes.miniature.judge import run, table
+from nodes.miniature.parallel import together
 from nodes.miniature.training import Stage
 
 SCENES = 24
@@ -56,6 +57,15 @@ def test_the_export_is_judged(trained: Path, tmp_path: Path, data: Data) -> None
     assert "ground" in table(report["scores"])
 
 
+def test_processes_that_train_together_share_every_step(trained: Path, tmp_path: Path) -> None:
+    for name in ("latents.npy", "embeds.npy", "nothing.npy"):
+        (tmp_path / name).symlink_to(trained / name)
+    together(train_unet.train, (tmp_path, 1.0, 14, 2), 2)
+    metrics = json.loads((tmp_path / "unet.json").read_text())
+    assert metrics["processes"] == 2
+    assert metrics["samples"] == 2 * 2 * train_unet.BATCH
+
+
 def test_whitening_changes_nothing_but_the_latents() -> None:
     torch.manual_seed(0)
     model = train_movq.build()
@@ -63,10 +73,11 @@ def test_whitening_changes_nothing_but_the_latents() -> None:
     with torch.no_grad():
         before = model.decode(model.encode(images))
         latents = model.encode(images)
-        encode.whiten(model, latents)
+        returned = encode.whiten(model, latents)
         white = model.encode(images)
         after = model.decode(white)
     torch.testing.assert_close(after, before, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(returned, white, atol=1e-4, rtol=1e-4)
     channels = white.transpose(0, 1).flatten(1)
     assert channels.mean(1).abs().max() < 1e-3
     correlation = torch.cov(channels)
