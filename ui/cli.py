@@ -64,7 +64,7 @@ def _run(options: argparse.Namespace) -> int:
     except InvalidWorkflow as invalid:
         report_invalid(invalid, sys.stdout if options.json else None)
         return INVALID
-    return execute(program.start(to=options.to), options.json)
+    return execute(program.start(to=options.to, previews=options.json), options.json)
 
 
 def _plan(options: argparse.Namespace) -> int:

@@ -1,5 +1,6 @@
 """The commands, called in this process on a pack of toys."""
 
+import base64
 import io
 import json
 import os
@@ -42,6 +43,8 @@ def test_json_is_events_and_nothing_else(kandinsky, write):
     names = [event["event"] for event in called.events]
     assert names[0] == "planned" and names[-1] == "done"
     assert names.count("progress") == 25
+    previews = [event["preview"] for event in called.events if "preview" in event]
+    assert previews and set(previews) == {base64.b64encode(b"picture").decode()}
     assert len({event["run"] for event in called.events}) == 1
     assert "slow 25/25" in called.err
 

@@ -31,7 +31,7 @@ def slow(
     """Take many steps."""
     for step in range(steps):
         time.sleep(seconds)
-        progress.step(step + 1, steps)
+        progress.step(step + 1, steps, preview=lambda: b"picture")
     return Number(a)
 
 
