@@ -36,13 +36,15 @@ def code_digest(module: str) -> str:
     if _source(module) is None:
         raise ModuleNotFoundError(f"the source of {module} is not on this machine", name=module)
     found = {module}
+    around: set[str] = set()
     waiting = [module]
     while waiting:
-        new = _imports(waiting.pop()) - found
-        found |= new
-        waiting += new
+        named, packages = _imports(waiting.pop())
+        around |= packages
+        waiting += named - found
+        found |= named
     digest = hashlib.sha256()
-    for name in sorted(found):
+    for name in sorted(found | around):
         digest.update(f"{name}\0{_source_digest(name)}\0".encode())
     return digest.hexdigest()
 
@@ -66,33 +68,43 @@ def function_digest(function: Callable[..., Any]) -> str:
 
 
 @cache
-def _imports(module: str) -> frozenset[str]:
-    """The modules of its own project or pack that a module imports itself, and the packages around it."""
+def _imports(module: str) -> tuple[frozenset[str], frozenset[str]]:
+    """What a module imports from its own project or pack: the modules it names, and the packages around them.
+
+    A package that is only around a named module counts with its own source and no more: what it imports for
+    others (this project's `nodes` imports every node) would tie everything to everything.
+    """
     source = _source(module)
     assert source is not None
     package = module if _is_package(module) else module.rpartition(".")[0]
-    found: set[str] = set()
-    for name in [module, *_imported_names(source.decode("utf-8", "replace"), package)]:
-        if _group(name) == _group(module):
-            parts = name.split(".")
-            found |= {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    return frozenset(name for name in found if _source(name) is not None)
+    named = frozenset(_imported(source.decode("utf-8", "replace"), package, _group(module)))
+    names = (name.split(".") for name in (module, *named))
+    around = {".".join(parts[:length]) for parts in names for length in range(1, len(parts))}
+    return named, frozenset(name for name in around if _source(name) is not None)
 
 
-def _imported_names(text: str, package: str) -> Iterator[str]:
-    """Every dotted name that may be a module in the import statements of a source text."""
+def _imported(text: str, package: str, group: str) -> Iterator[str]:
+    """The modules of a group that a source text imports."""
+    for base, items in _statements(text, package):
+        if not base:
+            yield from (item for item in items if _group(item) == group and _source(item) is not None)
+        elif _group(base) == group and _source(base) is not None:
+            modules = [name for item in items if _source(name := f"{base}.{item}") is not None]
+            yield from modules
+            if not items or len(modules) < len(items):  # something that the base itself defines
+                yield base
+
+
+def _statements(text: str, package: str) -> Iterator[tuple[str, list[str]]]:
+    """The import statements of a source text: what stands after "from" ("" without it), and the names."""
     for base, names, plain in _IMPORT.findall(text):
         listed = _COMMENT.sub("", (names or plain).replace("\\\n", " ")).strip(" \t()")
         items = [match[1] for item in listed.split(",") if (match := _NAME.match(item))]
-        if not base:
-            yield from items
-            continue
         level = len(base) - len(base.lstrip("."))
         if level:
             above = package.split(".")[: len(package.split(".")) - level + 1]
             base = ".".join([*above, *filter(None, [base[level:]])])
-        yield base
-        yield from (f"{base}.{item}" for item in items)
+        yield base, items
 
 
 def _group(module: str) -> str:

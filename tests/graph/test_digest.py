@@ -26,6 +26,10 @@ SOURCES = {
 }
 
 
+OTHERS = ("unrelated.py", "setting.py")
+"""What `node.py` does not import: the second is imported by the package around it only."""
+
+
 @pytest.fixture
 def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "pack"
@@ -54,12 +58,25 @@ def forget() -> None:
     importlib.invalidate_caches()
 
 
+def names_in(text: str, package: str) -> set[str]:
+    """Every dotted name that may be a module in the import statements of a text."""
+    found = set()
+    for base, items in digest._statements(text, package):
+        found |= {base, *(f"{base}.{item}" for item in items)} if base else set(items)
+    return found
+
+
+def covered(module: str) -> set[str]:
+    """The modules that a module imports, and the packages around them."""
+    return set().union(*digest._imports(module))
+
+
 def fresh(module: str) -> str:
     forget()
     return code_digest(module)
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name != "unrelated.py"])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in OTHERS])
 def test_every_module_that_is_imported_counts(pack: Path, name: str) -> None:
     before = fresh("pack.node")
     (pack / name).write_text(SOURCES[name] + "Y = 2\n")
@@ -68,7 +85,8 @@ def test_every_module_that_is_imported_counts(pack: Path, name: str) -> None:
 
 def test_what_is_not_imported_does_not_count(pack: Path) -> None:
     before = fresh("pack.node")
-    (pack / "unrelated.py").write_text("")
+    for name in OTHERS:
+        (pack / name).write_text("")
     (pack / "new.py").write_text("")
     assert fresh("pack.node") == before
 
@@ -90,7 +108,7 @@ def test_line_endings_and_the_place_do_not_count(
 def test_a_pack_that_uses_the_engine_counts_alone(pack: Path) -> None:
     (pack / "far.py").write_text("import graph.node\nimport numpy\n")
     forget()
-    assert set(digest._imports("pack.far")) == {"pack", "pack.far"}
+    assert covered("pack.far") == {"pack"}
 
 
 def test_circles_end(pack: Path) -> None:
@@ -126,7 +144,7 @@ def test_nothing_is_imported(pack: Path) -> None:
 
 
 def test_the_project_counts_as_one() -> None:
-    assert {"graph.values", "graph"} <= set(digest._imports("graph.codec"))
+    assert {"graph.values", "graph"} <= covered("graph.codec")
     assert digest._group("nodes.prior") == digest._group("graph.node") != digest._group("pack.node")
 
 
@@ -139,7 +157,7 @@ def test_every_import_statement_of_this_project_and_of_the_library_is_found() ->
     assert len(paths) > 100
     for path in paths[::2]:
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = set(digest._imported_names(text, package))
+        found = names_in(text, package)
         for item in ast.walk(ast.parse(text)):
             if isinstance(item, ast.Import):
                 assert {name.name for name in item.names} <= found, path
@@ -164,7 +182,7 @@ def test_every_import_statement_of_this_project_and_of_the_library_is_found() ->
     ],
 )
 def test_forms_of_import(text: str, names: set[str]) -> None:
-    assert set(digest._imported_names(text, "p.q")) == names
+    assert names_in(text, "p.q") == names
 
 
 # Functions
