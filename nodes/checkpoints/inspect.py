@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from graph.context import Unavailable
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.reading import CheckpointError, read_header, read_json
 from nodes.checkpoints.weights import find_weights
@@ -104,9 +105,10 @@ def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
         raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")
     # "text2img" is the default, so a checkpoint of one other variant is taken as what it is.
     if variant not in found and (variant != "text2img" or len(found) > 1):
-        raise CheckpointError(
-            f"checkpoint {checkpoint.source} holds no variant {variant!r}, only {', '.join(found)}"
-        )
+        message = f"checkpoint {checkpoint.source} holds no variant {variant!r}, only {', '.join(found)}"
+        if checkpoint.source == "miniature":  # it may hold more in a later release: the workflow is right
+            raise Unavailable(f"{message}; set the decoder's source to another checkpoint")
+        raise CheckpointError(message)
     return found.get(variant) or next(iter(found.values()))
 
 
