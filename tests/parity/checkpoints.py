@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from diffusers import (
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     KandinskyV22ControlnetPipeline,
     KandinskyV22InpaintPipeline,
     KandinskyV22Pipeline,
@@ -27,6 +28,8 @@ PIPELINES = {
     "inpaint": KandinskyV22InpaintPipeline,
     "controlnet_depth": KandinskyV22ControlnetPipeline,
 }
+
+OTHER_SCHEDULERS = {"ddim": DDIMScheduler, "dpmpp_2m": DPMSolverMultistepScheduler}
 
 
 def make_checkpoints(root: Path) -> dict[str, Path]:
@@ -53,8 +56,8 @@ def open_pipeline(pipeline: Any, folder: Path, scheduler: str = "ddpm", **parts:
     """A pipeline of diffusers on a checkpoint, without its progress bar."""
     opened = pipeline.from_pretrained(folder, **parts)
     opened.set_progress_bar_config(disable=True)
-    if scheduler == "ddim":
-        opened.scheduler = DDIMScheduler.from_config(opened.scheduler.config)
+    if scheduler in OTHER_SCHEDULERS:
+        opened.scheduler = OTHER_SCHEDULERS[scheduler].from_config(opened.scheduler.config)
     return opened
 
 

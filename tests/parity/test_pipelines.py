@@ -101,7 +101,7 @@ def led(
     return made.image_embeds
 
 
-@pytest.mark.parametrize("scheduler", ["ddpm", "ddim"])
+@pytest.mark.parametrize("scheduler", ["ddpm", "ddim"])  # dpmpp_2m does not clip: rounding grows
 @pytest.mark.parametrize(
     ("width", "height", "steps", "guidance", "seed"),
     [(64, 64, 2, 4.0, 0), (128, 64, 4, 1.0, 3), (64, 128, 3, 7.5, 2**33)],

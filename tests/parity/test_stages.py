@@ -206,7 +206,7 @@ def test_movq(checkpoints, height, width, rows) -> None:
     assert differ(movq_decode(movq, latents, progress=Recorder()), expected) < STAGE
 
 
-@pytest.mark.parametrize("scheduler", ["ddpm", "ddim"])
+@pytest.mark.parametrize("scheduler", ["ddpm", "ddim", "dpmpp_2m"])
 @pytest.mark.parametrize(
     ("width", "height", "steps", "guidance", "rows", "copies"),
     [(64, 64, 2, 4.0, 1, 1), (128, 64, 3, 1.5, 2, 1), (64, 64, 5, 1.0, 2, 1), (64, 128, 2, 4.0, 2, 2)],
