@@ -170,7 +170,7 @@ def test_odd_texts_are_refused(place: Path, text: str) -> None:
 
 
 @given(st.text(st.sampled_from("./\\~:a\0é\ud800*"), max_size=12))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 def test_any_text_is_a_file_inside_or_refused(place: Path, text: str) -> None:
     try:
         found = allowed(place).file(text)
