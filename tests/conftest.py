@@ -1,4 +1,4 @@
-"""What all tests share: hypothesis draws the same examples each time, however slow the machine is just now."""
+"""What all tests share: hypothesis draws the same examples each time, however slow the machine is."""
 
 from hypothesis import HealthCheck, settings
 
