@@ -58,7 +58,7 @@ IMAGE_PROCESSOR = {
     "do_convert_rgb": True,
 }
 PRIOR_RECOMMENDED = {"steps": 25, "guidance": 2.0}
-DECODER_RECOMMENDED = {"width": 128, "height": 128, "steps": 15, "guidance": 2.0, "scheduler": "ddim"}
+DECODER_RECOMMENDED = {"width": 128, "height": 128, "steps": 15, "guidance": 1.5, "scheduler": "ddim"}
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def preview_map(latents: Tensor, images: Tensor) -> dict[str, list[Any]]:
 
 def fit_preview(folder: Path, data: Data, count: int = 500) -> dict[str, list[Any]]:
     """The preview map of the trained MoVQ."""
-    latents = torch.from_numpy(np.load(folder / "latents.npy", mmap_mode="r")[:count]).float()
+    latents = torch.from_numpy(np.load(folder / "latents.npy")[:count]).float()
     images = torch.from_numpy(data.images[:count].copy()).permute(0, 3, 1, 2).float() / 255
     return preview_map(latents, torch.nn.functional.avg_pool2d(images, images.shape[-1] // latents.shape[-1]))
 
