@@ -29,7 +29,7 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks
 
 judge: $(VENV)/.installed-test
-	$(BIN)/python -m nodes.miniature.judge
+	$(BIN)/python -m nodes.miniature.judge --count 512
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

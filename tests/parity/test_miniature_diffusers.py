@@ -1,6 +1,7 @@
 """The shipped checkpoint is an ordinary diffusers checkpoint: its pipelines load it and draw with it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,14 @@ import torch
 from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipeline
 from transformers import CLIPTokenizer
 
+import graph
 from nodes.miniature.captions import VOCABULARY
 from nodes.miniature.judge import WEIGHTS, open_judge
 from nodes.miniature.judge_net import JudgeNet
 from nodes.miniature.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
+from tests.parity.checkpoints import dice
 
+TEMPLATE = Path(graph.__file__).parents[1] / "workflows" / "text_to_image.json"
 PROMPTS = [
     "a large red sphere in the middle on grass by day",
     "a large blue cube in the middle on snow at night",
@@ -22,9 +26,12 @@ PROMPTS = [
 ]
 
 
+Draw = Callable[[list[str], int], np.ndarray]
+
+
 @pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
-    """What diffusers draws for PROMPTS, (4, 3, 128, 128) in -1..1."""
+def draw() -> Draw:
+    """What diffusers draws for texts and a seed, (B, 128, 128, 3) in 0..1; each row has dice of its own."""
     prior = KandinskyV22PriorPipeline.from_pretrained(WEIGHTS / "prior", torch_dtype=torch.float32)
     decoder = KandinskyV22Pipeline.from_pretrained(WEIGHTS / "decoder", torch_dtype=torch.float32)
     decoder.scheduler = DDIMScheduler.from_config(decoder.scheduler.config)
@@ -32,25 +39,35 @@ def pictures() -> torch.Tensor:
         pipeline.set_progress_bar_config(disable=True)
     first = json.loads((WEIGHTS / "prior/recommended.json").read_text())
     second = json.loads((WEIGHTS / "decoder/recommended.json").read_text())
-    generator = torch.Generator().manual_seed(0)
-    embeds = prior(
-        PROMPTS,
-        num_inference_steps=first["steps"],
-        guidance_scale=first["guidance"],
-        generator=generator,
-    )
-    nothing = prior.get_zero_embed(batch_size=len(PROMPTS))
-    images = decoder(
-        image_embeds=embeds.image_embeds,
-        negative_image_embeds=nothing,
-        num_inference_steps=second["steps"],
-        guidance_scale=second["guidance"],
-        width=second["width"],
-        height=second["height"],
-        generator=generator,
-        output_type="np",
-    ).images
-    return torch.from_numpy(np.asarray(images)).permute(0, 3, 1, 2).float() * 2 - 1
+
+    def drawn(texts: list[str], seed: int) -> np.ndarray:
+        embeds = prior(
+            texts,
+            num_inference_steps=first["steps"],
+            guidance_scale=first["guidance"],
+            generator=dice(seed, len(texts)),
+        )
+        images = decoder(
+            image_embeds=embeds.image_embeds,
+            negative_image_embeds=prior.get_zero_embed(batch_size=len(texts)),
+            num_inference_steps=second["steps"],
+            guidance_scale=second["guidance"],
+            width=second["width"],
+            height=second["height"],
+            generator=dice(seed, len(texts)),
+            output_type="np",
+        ).images
+        return np.asarray(images)
+
+    return drawn
+
+
+@pytest.mark.parametrize("seed", [1, 20])
+def test_we_draw_the_same_pictures(draw: Draw, seed: int, tmp_path: Path) -> None:
+    program = graph.load(TEMPLATE, output=tmp_path, no_cache=True)
+    for text in PROMPTS[:2]:
+        ours = program.run(prompt=text, seed=seed)["image"].image
+        assert np.abs(ours - draw([text], seed)).max() < 0.5 / 255
 
 
 def named(judge: JudgeNet, pictures: torch.Tensor, attribute: str) -> list[int]:
@@ -58,8 +75,9 @@ def named(judge: JudgeNet, pictures: torch.Tensor, attribute: str) -> list[int]:
         return judge(pictures)[0][list(ATTRIBUTES).index(attribute)].argmax(1).tolist()
 
 
-def test_diffusers_draws_what_the_prompts_say(pictures: torch.Tensor) -> None:
+def test_diffusers_draws_what_the_prompts_say(draw: Draw) -> None:
     judge = open_judge(WEIGHTS)
+    pictures = torch.from_numpy(draw(PROMPTS, 0)).permute(0, 3, 1, 2).float() * 2 - 1
     assert pictures.shape == (4, 3, 128, 128)
     grounds = [GROUNDS[k] for k in named(judge, pictures, "ground")]
     skies = [SKIES[k] for k in named(judge, pictures, "sky")]
