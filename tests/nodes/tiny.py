@@ -57,7 +57,7 @@ def randomise(network: nn.Module, seed: int, scale: float = 1.0) -> nn.Module:
             if name.endswith("clip_std"):
                 parameter.copy_(1 + 0.1 * noise.abs())
             elif parameter.ndim < 2:  # biases, and the scales of norms
-                parameter.add_(0.1 * scale * noise)
+                parameter.copy_(float(name.endswith("weight")) + 0.1 * scale * noise)
             else:
                 parameter.copy_(noise * scale / parameter[0].numel() ** 0.5)
     return network.eval()

@@ -40,7 +40,7 @@ def make_checkpoints(root: Path) -> dict[str, Path]:
     """
     movq = tiny.tiny_movq()
     with torch.no_grad():
-        movq.decoder.conv_out.weight.mul_(0.1)
+        movq.decoder.conv_out.weight.mul_(0.05)
     made = {"prior": tiny.tiny_prior(root / "prior")}
     for variant, pipeline in PIPELINES.items():
         made[variant] = root / variant
