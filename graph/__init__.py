@@ -1,8 +1,12 @@
 """The engine: typed nodes, workflow files, plans, cache, runs.
 
-import graph
+From Python:
 
-pictures = graph.load("workflows/text_to_image.json").run(prompt="a red cube on grass")
+    import graph
+
+    pictures = graph.load("workflows/text_to_image.json").run(prompt="a red cube on grass")
+
+It knows nothing of pictures, nor of the rooms above it.
 """
 
 from graph.problems import InvalidWorkflow, Problem

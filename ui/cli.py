@@ -30,7 +30,7 @@ class Refused(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status (see the README)."""
-    # Both are read when torch is imported. Large pages halve the time of elementwise work on large tensors.
+    # Both are read when torch is imported. Large pages make elementwise work on large tensors faster.
     # Threads that wait for each other without spinning long lose little when another program is busy.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

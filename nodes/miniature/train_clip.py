@@ -7,7 +7,6 @@ name every attribute from either embedding, a head on every patch of the picture
 colour of the object there, and one that draws the object's outline within the patch.
 """
 
-import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +27,9 @@ from transformers import (
 
 from nodes.miniature import tokens
 from nodes.miniature.captions import caption, full_caption, noisy_caption
-from nodes.miniature.data import SEED, WORK, Data, load
+from nodes.miniature.data import SEED, Data
 from nodes.miniature.scenes import ATTRIBUTES, COLOURS, SHAPES, from_row
-from nodes.miniature.training import Stage, to_unit
+from nodes.miniature.training import Stage, run_stage, to_unit
 
 WIDTH = 128  # of both encoders and of their common space
 VISION_SIZE, PATCH = 64, 8
@@ -227,12 +226,7 @@ def train(folder: Path, data: Data, minutes: float, seed: int = 12, max_steps: i
 
 def main() -> None:
     """Command line: train the CLIP pair."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=45)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    train(WORK, load(), arguments.minutes)
+    run_stage(__doc__, 45, train)
 
 
 if __name__ == "__main__":

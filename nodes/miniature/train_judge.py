@@ -3,7 +3,6 @@
 python -m nodes.miniature.train_judge --minutes 10
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.data import Data
 from nodes.miniature.judge_net import CELL_CLASSES, GRID, JudgeNet
 from nodes.miniature.scenes import ATTRIBUTES
 from nodes.miniature.train_clip import attribute_loss
-from nodes.miniature.training import Stage, channels_last, to_unit
+from nodes.miniature.training import Stage, channels_last, run_stage, to_unit
 
 BATCH = 64
 
@@ -94,12 +93,7 @@ def train(folder: Path, data: Data, minutes: float, seed: int = 15, max_steps: i
 
 def main() -> None:
     """Command line: train the judge."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    train(WORK, load(), arguments.minutes)
+    run_stage(__doc__, 10, train)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ One caption in ten is the empty one, for guidance. The text encoder is not train
 it will when the product runs it, and the prior gets the mask.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from torch import Tensor
 from transformers import CLIPTextModelWithProjection
 
 from nodes.miniature import tokens
-from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.data import Data
 from nodes.miniature.train_clip import CAPTIONS, WIDTH, ClipPair, token_table
 from nodes.miniature.train_unet import stratified
-from nodes.miniature.training import Stage, load_averaged
+from nodes.miniature.training import Stage, load_averaged, run_stage
 from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.schedulers.unclip import Unclip
 
@@ -139,12 +138,7 @@ def likeness(
 
 def main() -> None:
     """Command line: train the prior."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=8)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    train(WORK, load(), arguments.minutes)
+    run_stage(__doc__, 8, train)
 
 
 if __name__ == "__main__":

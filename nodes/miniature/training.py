@@ -4,12 +4,13 @@ A stage trains for a number of minutes. Every few minutes its state goes to disk
 renamed); started again, it goes on from there, and its minutes go on counting.
 """
 
+import argparse
 import json
 import math
 import signal
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from nodes.miniature import parallel
+from nodes.miniature.data import WORK, Data, load
 from nodes.miniature.muon import Muon
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -203,3 +205,13 @@ def to_unit(images: np.ndarray) -> Tensor:
     """uint8 pictures (B, H, W, 3) as a channels-last tensor (B, 3, H, W) in -1..1."""
     pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
     return pixels.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
+
+
+def run_stage(description: str | None, minutes: float, train: Callable[[Path, Data, float], object]) -> None:
+    """Command line of a stage that takes nothing but its time and its threads."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--minutes", type=float, default=minutes)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    train(WORK, load(), arguments.minutes)
