@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { SHORTCUTS, caps, chord, matches, pressed, type ShortcutId } from '../src/core/shortcuts';
+import Shortcuts from '../src/canvas/panels/Shortcuts.svelte';
+import { show } from './show';
 
 afterEach(() => document.body.replaceChildren());
 
@@ -125,4 +127,14 @@ it('shows key caps as the machine names them', () => {
   expect(caps('Alt+ArrowLeft', false)).toEqual(['Alt', '←']);
   expect(caps('+', false)).toEqual(['+']);
   expect(caps(find('cancel').keys[0], false)).toEqual(['Ctrl', '.']);
+});
+
+it('are all on the sheet, under what they do', () => {
+  const { all } = show(Shortcuts, { onclose: () => undefined });
+  expect(all('dt').map((term) => term.textContent)).toEqual(
+    expect.arrayContaining(SHORTCUTS.map((shortcut) => shortcut.does)),
+  );
+  expect(all('dt')).toHaveLength(SHORTCUTS.length);
+  const saveAs = all('dl div').find((row) => row.textContent!.includes('Save under another name'))!;
+  expect([...saveAs.querySelectorAll('kbd')].map((cap) => cap.textContent)).toEqual(['Ctrl', 'Shift', 'S']);
 });
