@@ -5,6 +5,7 @@ import App from './canvas/App.svelte';
 import { Session } from './canvas/session.svelte';
 import { Theme } from './canvas/theme.svelte';
 import themeStyles from './canvas/theme.css?inline';
+import fieldStyles from './canvas/widgets/fields.css?inline';
 import type { Bridge } from './core/bridge';
 
 export { gradioBridge } from './core/gradio';
@@ -15,7 +16,7 @@ export async function mount(element: HTMLElement, bridge: Bridge): Promise<() =>
   host.style.cssText = 'position: relative; width: 100%; height: 100%';
   const root = host.attachShadow({ mode: 'open' });
   const style = document.createElement('style');
-  style.textContent = flowStyles + themeStyles;
+  style.textContent = flowStyles + themeStyles + fieldStyles;
   const target = document.createElement('div');
   target.style.cssText = 'position: absolute; inset: 0';
   root.append(style, target);

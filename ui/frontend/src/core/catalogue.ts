@@ -4,6 +4,9 @@ import type { CatalogueSpec, NodeSpec, ParamSpec, PortSpec, WireTypeSpec } from 
 export const ANY = 'any';
 const GREY = '#8a8f98';
 
+/** The order of the palette; groups of packs come after these. */
+const GROUPS = ['Load', 'Kandinsky', 'Picture', 'Output', 'Values', 'Batch'];
+
 /** Wire types that can be looked at. */
 const PICTURES = new Set(['image', 'mask', 'depth_hint']);
 
@@ -20,7 +23,10 @@ export class Catalogue {
     for (const node of Object.values(spec.nodes)) {
       groups.set(node.group, [...(groups.get(node.group) ?? []), node]);
     }
-    this.groups = [...groups].map(([title, nodes]) => ({ title, nodes }));
+    const rank = (title: string) => (GROUPS.indexOf(title) + GROUPS.length + 1) % (GROUPS.length + 1);
+    this.groups = [...groups]
+      .map(([title, nodes]) => ({ title, nodes }))
+      .sort((a, b) => rank(a.title) - rank(b.title));
   }
 
   /** The node type, or undefined for one that is not installed here. */
