@@ -71,7 +71,7 @@ function server() {
   return { files, bridge };
 }
 
-async function open(over: { current?: string | null; saving?: boolean } = {}) {
+async function open(over: { current?: string | null; start?: 'open' | 'save' } = {}) {
   const { files, bridge } = server();
   const on = {
     onopen: vi.fn(),
@@ -82,7 +82,7 @@ async function open(over: { current?: string | null; saving?: boolean } = {}) {
     onrestore: vi.fn(),
     onclose: vi.fn(),
   };
-  const view = show(Workflows, { bridge, current: null, title: 'A title', ...on, ...over });
+  const view = show(Workflows, { bridge, current: null, suggested: 'A title', ...on, ...over });
   await settled();
   const row = (name: string) =>
     view.all('li').find((item) => item.querySelector('.name')?.textContent?.startsWith(name))!;
@@ -113,7 +113,7 @@ describe('saved workflows', () => {
     const { one, text } = show(Workflows, {
       bridge,
       current: null,
-      title: '',
+      suggested: '',
       onopen: nothing,
       onsave: nothing,
       onrenamed: nothing,
@@ -130,7 +130,7 @@ describe('saved workflows', () => {
 
 describe('saving', () => {
   it('starts at the name, which is free', async () => {
-    const { root, one, button, onsave } = await open({ saving: true });
+    const { root, one, button, onsave } = await open({ start: 'save' });
     const field = one<HTMLInputElement>('input[aria-label="Name to save under"]');
     expect(root.activeElement).toBe(field);
     expect(field.value).toBe('A title');
@@ -139,7 +139,7 @@ describe('saving', () => {
   });
 
   it('refuses a wrong name in words, once it was tried', async () => {
-    const { one, button, text, onsave } = await open({ saving: true });
+    const { one, button, text, onsave } = await open({ start: 'save' });
     const field = one<HTMLInputElement>('input[aria-label="Name to save under"]');
     write(field, 'a/b');
     expect(text()).not.toContain('cannot be in a name');
@@ -150,7 +150,7 @@ describe('saving', () => {
   });
 
   it('replaces another workflow only when told so', async () => {
-    const { one, button, text, onsave } = await open({ saving: true, current: 'New one' });
+    const { one, button, text, onsave } = await open({ start: 'save', current: 'New one' });
     write(one<HTMLInputElement>('input[aria-label="Name to save under"]'), 'Old one');
     click(button('Save'));
     expect(onsave).not.toHaveBeenCalled();
@@ -160,7 +160,7 @@ describe('saving', () => {
   });
 
   it('under its own name is no replacing', async () => {
-    const { button, onsave } = await open({ saving: true, current: 'New one' });
+    const { button, onsave } = await open({ start: 'save', current: 'New one' });
     click(button('Save'));
     expect(onsave).toHaveBeenCalledWith('New one', false);
   });
