@@ -67,7 +67,8 @@ export class Editor {
       Object.keys(workflow.nodes).filter((id) => workflow.nodes[id].ui?.position),
     )!;
     const places = lost.map(
-      ([id], index) => [id, [box.x + index * (WIDTH + 40), box.y + box.height + 80] as [number, number]] as const,
+      ([id], index) =>
+        [id, [box.x + index * (WIDTH + 40), box.y + box.height + 80] as [number, number]] as const,
     );
     return edits.moveNodes(workflow, new Map(places));
   }
@@ -198,7 +199,12 @@ export class Editor {
     this.edit(`${this.title(id)}: ${names}`, result, `param ${id} ${names}`);
   }
 
-  setUi(id: string, patch: Parameters<typeof edits.setUi>[2], label: string, merge: string | null = null): void {
+  setUi(
+    id: string,
+    patch: Parameters<typeof edits.setUi>[2],
+    label: string,
+    merge: string | null = null,
+  ): void {
     this.edit(label, edits.setUi(this.workflow, id, patch), merge);
   }
 
@@ -241,7 +247,8 @@ export class Editor {
   // Places
 
   move(places: Map<string, [number, number]>, merge: string | null = null): void {
-    if (places.size) this.edit(`Move ${this.some(places.keys())}`, edits.moveNodes(this.workflow, places), merge);
+    if (places.size)
+      this.edit(`Move ${this.some(places.keys())}`, edits.moveNodes(this.workflow, places), merge);
   }
 
   nudge(dx: number, dy: number): void {
@@ -361,7 +368,10 @@ export class Editor {
     const part = JSON.parse(text) as WorkflowJson;
     const { workflow, ids } = paste(this.workflow, this.catalogue, part, { shift: [2 * SNAP, 2 * SNAP] });
     // Copies take their inputs from where the originals take them.
-    this.edit(`Duplicate ${this.some(this.selected)}`, this.withOuterWires(workflow, [...this.selected], ids));
+    this.edit(
+      `Duplicate ${this.some(this.selected)}`,
+      this.withOuterWires(workflow, [...this.selected], ids),
+    );
     this.select(ids);
   }
 

@@ -66,6 +66,13 @@ export class OpenFile {
     }
   }
 
+  /** What is open is saved under another name from now on. */
+  renamed(name: string, revision: string): void {
+    this.name = name;
+    this.revision = revision;
+    this.keep();
+  }
+
   // The browser's copy: nothing is lost when a tab is closed or the server goes away.
 
   /** Keeps the workflow in the browser a moment from now. */

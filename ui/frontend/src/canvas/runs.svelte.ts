@@ -58,7 +58,9 @@ export class Runs {
   private planned = $state.raw<Record<string, PlanStatus>>({});
   private plannedFor = $state.raw<WorkflowJson | null>(null);
   private now = $state.raw<WorkflowJson | null>(null);
-  private stale = $derived(this.plannedFor && this.now ? staleSince(this.plannedFor, this.now) : new Set<string>());
+  private stale = $derived(
+    this.plannedFor && this.now ? staleSince(this.plannedFor, this.now) : new Set<string>(),
+  );
   private timer: ReturnType<typeof setTimeout> | undefined;
   private follower: Follow | null = null;
   private asked = 0;

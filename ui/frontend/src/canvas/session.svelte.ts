@@ -193,7 +193,11 @@ export class Session {
     const { workflow } = this.editor;
     const view = this.viewport?.();
     if (!view) return workflow;
-    const viewport = { x: Math.round(view.x), y: Math.round(view.y), zoom: Math.round(view.zoom * 1000) / 1000 };
+    const viewport = {
+      x: Math.round(view.x),
+      y: Math.round(view.y),
+      zoom: Math.round(view.zoom * 1000) / 1000,
+    };
     return { ...workflow, ui: { ...workflow.ui, viewport } };
   }
 
@@ -254,7 +258,9 @@ export class Session {
     const run = this.runs.nodes.get(id);
     const title = this.editor.title(id);
     if (run?.urls.length) return run.urls.map((url) => ({ url, title }));
-    return run?.preview ? [{ url: run.preview, title, caption: 'A small preview: save the picture to see it whole' }] : [];
+    return run?.preview
+      ? [{ url: run.preview, title, caption: 'A small preview: save the picture to see it whole' }]
+      : [];
   }
 
   recall(result: Result): void {
@@ -262,7 +268,10 @@ export class Session {
     this.editor.edit('Put params back', workflow);
     const lost = left.map(({ target, why }) => `${target}: ${why}`).join('; ');
     if (lost) this.complain(`Not everything could be put back: ${lost}`);
-    else this.say(changed.length ? `Put back: ${changed.join(', ')}` : 'These are the params that it has already');
+    else
+      this.say(
+        changed.length ? `Put back: ${changed.join(', ')}` : 'These are the params that it has already',
+      );
   }
 
   async openResult(result: Result): Promise<void> {

@@ -1,11 +1,24 @@
 /** Every change that the canvas makes to a workflow: pure functions from one workflow to the next. */
 import { inputOf, weightsOf, type Catalogue } from './catalogue';
 import { linkEnd, linkText, linksOf, type End, type Wire } from './links';
-import type { Group, InterfaceEntryJson, LinkJson, Mode, NodeJson, NodeUi, WorkflowJson, WorkflowUi } from './types';
+import type {
+  Group,
+  InterfaceEntryJson,
+  LinkJson,
+  Mode,
+  NodeJson,
+  NodeUi,
+  WorkflowJson,
+  WorkflowUi,
+} from './types';
 
 /** An id that is free: the type's name, with a number where it is taken. */
 export function freshId(nodes: Record<string, unknown>, type: string): string {
-  const stem = type.replace(/^.*\//, '').replace(/[^A-Za-z0-9_]/g, '_').replace(/^(?=\d)/, '_') || 'node';
+  const stem =
+    type
+      .replace(/^.*\//, '')
+      .replace(/[^A-Za-z0-9_]/g, '_')
+      .replace(/^(?=\d)/, '_') || 'node';
   if (!Object.hasOwn(nodes, stem)) return stem;
   for (let number = 2; ; number++) {
     if (!Object.hasOwn(nodes, `${stem}_${number}`)) return `${stem}_${number}`;
@@ -259,7 +272,10 @@ function withTargets(workflow: WorkflowJson, change: (targets: string[]) => stri
         return [[name, typeof entry === 'string' ? targets[0] : { ...entry, targets }] as const];
       }),
     );
-  const changed = { ...(inputs ? { inputs: side(inputs) } : {}), ...(outputs ? { outputs: side(outputs) } : {}) };
+  const changed = {
+    ...(inputs ? { inputs: side(inputs) } : {}),
+    ...(outputs ? { outputs: side(outputs) } : {}),
+  };
   return { ...workflow, interface: changed };
 }
 

@@ -12,7 +12,8 @@ export function kindOf(file: File): Kind {
 
 /** Why a file is not even looked at; null if it is. */
 export function refuse(file: File): string | null {
-  if (file.size > MOST_BYTES) return `${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most 64 MB can be opened`;
+  if (file.size > MOST_BYTES)
+    return `${file.name} has ${Math.round(file.size / 2 ** 20)} MB; at most 64 MB can be opened`;
   if (kindOf(file) === 'other') return `${file.name} is neither a workflow (JSON) nor a picture`;
   return file.size ? null : `${file.name} is empty`;
 }
@@ -36,5 +37,11 @@ export function download(text: string, name: string): void {
 
 /** A name for a file made of what people call the workflow. */
 export function fileName(name: string): string {
-  return `${name.trim().toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '_').replace(/^_+|_+$/g, '') || 'workflow'}.json`;
+  return `${
+    name
+      .trim()
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}]+/gu, '_')
+      .replace(/^_+|_+$/g, '') || 'workflow'
+  }.json`;
 }

@@ -52,12 +52,7 @@ export function outputType(workflow: WorkflowJson, catalogue: Catalogue, from: E
 }
 
 /** Why an output cannot be linked to an input; null if it can. The words are shown at the pointer. */
-export function whyNot(
-  workflow: WorkflowJson,
-  catalogue: Catalogue,
-  from: End,
-  to: End,
-): string | null {
+export function whyNot(workflow: WorkflowJson, catalogue: Catalogue, from: End, to: End): string | null {
   const source = catalogue.node(workflow.nodes[from.node]?.type ?? '');
   const target = catalogue.node(workflow.nodes[to.node]?.type ?? '');
   if (!source || !target) return 'this node type is not installed here';
@@ -135,12 +130,7 @@ export function firstTaker(
 }
 
 /** The first output of a node that fits an input. */
-export function firstGiver(
-  workflow: WorkflowJson,
-  catalogue: Catalogue,
-  to: End,
-  node: string,
-): End | null {
+export function firstGiver(workflow: WorkflowJson, catalogue: Catalogue, to: End, node: string): End | null {
   const spec = catalogue.node(workflow.nodes[node]?.type ?? '');
   for (const { name } of spec?.outputs ?? []) {
     if (whyNot(workflow, catalogue, { node, port: name }, to) === null) return { node, port: name };

@@ -130,7 +130,8 @@ function calculate(node: NodeJson, catalogue: Catalogue): Measure {
   const spec = catalogue.node(node.type);
   const size = node.ui?.size;
   if (!spec) return unknownNode(node);
-  if (isNote(spec)) return { width: size?.[0] ?? NOTE_SIZE[0], height: size?.[1] ?? NOTE_SIZE[1], places: [] };
+  if (isNote(spec))
+    return { width: size?.[0] ?? NOTE_SIZE[0], height: size?.[1] ?? NOTE_SIZE[1], places: [] };
   const width = size?.[0] ?? WIDTH;
   const rows = rowsOf(spec, node);
   const places: Place[] = [];
@@ -162,9 +163,12 @@ function unknownNode(node: NodeJson): Measure {
   const inputs = Object.entries(node.inputs ?? {}).flatMap(([port, links]) =>
     Array.isArray(links) ? links.map((_, index) => `${port}#${index}`) : [port],
   );
-  const places = inputs.map(
-    (id, index): Place => ({ id, type: 'target', x: 0, y: HEADER + PORT_ROW * (index + 0.5) }),
-  );
+  const places = inputs.map((id, index): Place => ({
+    id,
+    type: 'target',
+    x: 0,
+    y: HEADER + PORT_ROW * (index + 0.5),
+  }));
   const height = HEADER + PORT_ROW * Math.max(2, inputs.length) + PORT_ROW * 2 + PADDING;
   return { width: node.ui?.size?.[0] ?? WIDTH, height, places };
 }

@@ -2,7 +2,10 @@
 
 /** Items that a text finds, best first; every item, in order, for an empty text. `texts`: the weightiest first. */
 export function rank<T>(items: readonly T[], text: string, texts: (item: T) => string[]): T[] {
-  const words = text.toLowerCase().split(/[\s_]+/).filter(Boolean);
+  const words = text
+    .toLowerCase()
+    .split(/[\s_]+/)
+    .filter(Boolean);
   if (!words.length) return [...items];
   const scored = items.flatMap((item, index) => {
     const fields = texts(item).map((field) => field.toLowerCase());

@@ -25,6 +25,12 @@ export const ICONS = {
   previous: 'M10 3l-5 5 5 5',
   next: 'M6 3l5 5-5 5',
   down: 'M4 6l4 4 4-4',
+  list: 'M2.5 4h11M2.5 8h11M2.5 12h11',
+  find: 'M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zM10.3 10.3l3.2 3.2',
+  layout: 'M2.5 3h4v3.5h-4zM9.5 3h4v3.5h-4zM9.5 9.5h4v3.5h-4zM6.5 4.7h3M8 4.7v6.5h1.5',
+  theme: 'M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM8 2.5v11M8 3.5a4.5 4.5 0 0 1 0 9',
+  help: 'M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM6.3 6.5a1.7 1.7 0 1 1 2.3 1.6c-.4.2-.6.5-.6 1v.2M8 11.2h.01',
+  run: 'M5 3.5l7.5 4.5-7.5 4.5z',
 } as const;
 
 export type IconName = keyof typeof ICONS;

@@ -19,11 +19,7 @@ export function curves(from: Point, to: Point, route: readonly Point[] = []): [P
     const far = reach(start, end);
     const leave = index === 0 ? 1 : slope(points, index);
     const arrive = index === points.length - 2 ? 1 : slope(points, index + 1);
-    return [
-      [start[0] + far * leave, start[1]],
-      [end[0] - far * arrive, end[1]],
-      end,
-    ];
+    return [[start[0] + far * leave, start[1]], [end[0] - far * arrive, end[1]], end];
   });
 }
 
@@ -61,7 +57,8 @@ export function placeInRoute(from: Point, to: Point, route: readonly Point[], po
     const share = step / (stretches * 12);
     const [x, y] = pointAt(from, to, route, share);
     const distance = Math.hypot(x - point[0], y - point[1]);
-    if (distance < nearest) [nearest, best] = [distance, Math.min(route.length, Math.floor(share * stretches))];
+    if (distance < nearest)
+      [nearest, best] = [distance, Math.min(route.length, Math.floor(share * stretches))];
   }
   return best;
 }
