@@ -31,6 +31,19 @@ describe('what the form has', () => {
     expect(form.formEntries({ ...workflow, interface: undefined }, 'outputs')).toEqual([]);
   });
 
+  it('has no place for entries that are none', () => {
+    const inputs = {
+      a: null,
+      b: 3,
+      c: {},
+      d: { targets: [1] },
+      e: { targets: ['prompt.text'], title: 5 },
+    } as never;
+    expect(form.formEntries({ ...workflow, interface: { inputs } }, 'inputs')).toEqual([
+      { name: 'e', targets: ['prompt.text'], title: '5', help: '' },
+    ]);
+  });
+
   it('can be any param of a known node; those with an entry or a wire say so', () => {
     const choices = form.formChoices(workflow, catalogue, 'inputs');
     expect(choices.map((choice) => choice.target)).toEqual([

@@ -27,3 +27,8 @@ function inRow(spots: Spot[], index: number, way: 1 | -1): number {
   row.sort((a, b) => Math.abs(a.left - here.left) - Math.abs(b.left - here.left));
   return spots.indexOf(row[0]);
 }
+
+/** The place that a dragged row comes to lie at, when it is held at `y`; `middles` are those of all rows, in order. */
+export function placeAt(middles: number[], dragged: number, y: number): number {
+  return middles.filter((middle, index) => index !== dragged && middle < y).length;
+}

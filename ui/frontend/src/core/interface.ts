@@ -32,11 +32,13 @@ export interface FormChoice {
 /** Outputs of these types have a place on a form. */
 const SHOWN = new Set(['image', 'string', 'int', 'float', 'bool']);
 
-/** The entries of one side, in the order of the form. */
+/** The entries of one side, in the order of the form; what is no entry (the server says so) is left out. */
 export function formEntries(workflow: WorkflowJson, side: FormSide): FormEntry[] {
-  return Object.entries(workflow.interface?.[side] ?? {}).map(([name, entry]) => {
-    if (typeof entry === 'string') return { name, targets: [entry], title: '', help: '' };
-    return { name, targets: entry.targets, title: entry.title ?? '', help: entry.help ?? '' };
+  return Object.entries(workflow.interface?.[side] ?? {}).flatMap(([name, entry]: [string, unknown]) => {
+    if (typeof entry === 'string') return [{ name, targets: [entry], title: '', help: '' }];
+    const { targets, title, help } = (entry ?? {}) as Partial<InterfaceEntryJson>;
+    if (!Array.isArray(targets) || !targets.every((target) => typeof target === 'string')) return [];
+    return [{ name, targets, title: String(title ?? ''), help: String(help ?? '') }];
   });
 }
 
