@@ -59,9 +59,25 @@ const nodes = [
   ),
   node('dice', 'Dice', [], [param('value', 'int', 0)], [port('value', 'int')]),
   node('show', 'Show', [port('image', 'image')], [], []),
+  node('load', 'Load', [], [param('source', 'string', 'tiny', { fixed: true })], [port('unet', 'unet')]),
+  node(
+    'mix',
+    'Mix',
+    [port('embeds', 'embeds', { many: true })],
+    [param('weights', 'float', [], { many: true })],
+    [port('embeds', 'embeds')],
+  ),
+  node('batch', 'Batch', [port('values', 'any', { many: true })], [], [port('batch', 'any')]),
+  node('name', 'Name', [], [param('value', 'string', '')], [port('value', 'string')]),
 ];
 
-const wire = (title: string, fits: string[]) => ({ title, colour: '#3b82f6', help: '', handle: false, fits });
+const wire = (title: string, fits: string[], handle = false) => ({
+  title,
+  colour: '#3b82f6',
+  help: '',
+  handle,
+  fits: [...fits, 'any'],
+});
 
 export const catalogue = new Catalogue({
   types: {
@@ -72,6 +88,8 @@ export const catalogue = new Catalogue({
     image: wire('Image', ['image']),
     embeds: wire('Embeds', ['embeds']),
     latents: wire('Latents', ['latents']),
+    unet: wire('UNet', ['unet'], true),
+    any: wire('Any', []),
   },
   nodes: Object.fromEntries(nodes.map((spec) => [spec.id, spec])),
 });
