@@ -139,7 +139,7 @@ describe('the differences', () => {
     expect(text()).toContain('a.text: x → y');
     expect(text()).toContain('gone removed');
     const lines = all<HTMLButtonElement>('li button');
-    expect(lines.map((line) => line.textContent!.replace(/\s/g, ''))).toEqual(['+freshadded', '~a.text:x→y']);
+    expect(lines.map((line) => line.textContent!.replace(/\s/g, ''))).toEqual(['+freshadded', '≠a.text:x→y']);
     click(lines[1]);
     expect(onfocus).toHaveBeenCalledWith('a');
     click(button('Close what differs'));

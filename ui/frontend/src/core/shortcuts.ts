@@ -61,7 +61,7 @@ export const SHORTCUTS = [
 
   {
     id: 'move',
-    keys: ['ArrowLeft', 'ArrowUp', 'ArrowRight', 'ArrowDown'],
+    keys: ['Arrow keys'],
     does: 'Move by 10 pixels; with Shift by one step of the grid',
     group: 'Arrange',
     native: true,
