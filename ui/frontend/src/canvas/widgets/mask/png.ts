@@ -38,7 +38,7 @@ function filtered({ width, height, data }: Mask): Uint8Array<ArrayBuffer> {
 }
 
 async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate'));
+  const packed = new Response(bytes).body!.pipeThrough(new CompressionStream('deflate'));
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 
