@@ -157,16 +157,16 @@ describe('the form', () => {
 
   it('adds what is found by words: title of the node, its id, the param', () => {
     const { all, one, names, button } = open();
-    const shown = () => all('.add li button').map((item) => item.getAttribute('aria-label'));
+    const shown = () => all('.add li button').map((item) => item.textContent!.replace(/\s+/g, ' ').trim());
     click(all<HTMLButtonElement>('button[aria-expanded]').find((item) => item.textContent === 'Add')!);
-    expect(shown()).toContain('Add text of Words: on the form as prompt');
-    expect(button('Add seed of Paint: a wire sets it').disabled).toBe(true);
+    expect(shown()).toContain('Add text of Words, on the form as prompt');
+    expect(button('Add seed of Paint, a wire sets it').disabled).toBe(true);
     write(one<HTMLInputElement>('input[type=search]'), 'brush steps');
-    expect(shown()).toEqual(['Add steps of Brush']);
-    click(button('Add steps of Brush'));
+    expect(shown()).toEqual(['Add steps of Brush, int']);
+    click(button('Add steps of Brush, int'));
     expect(names()).toEqual(['prompt', 'seed', 'gone', 'steps']);
     expect(one('.add [role=status]').textContent).toBe('one.steps is on the form.');
-    expect(shown()).toEqual(['Add steps of Brush: on the form as steps']);
+    expect(shown()).toEqual(['Add steps of Brush, on the form as steps']);
     write(one<HTMLInputElement>('input[type=search]'), 'zebra');
     expect(one('.add').textContent).toContain('Nothing has “zebra” in it.');
   });

@@ -117,7 +117,7 @@ describe('the gallery', () => {
     expect(onrecall).toHaveBeenCalledWith(results[0]);
     click(of(3)[1]);
     expect(onopenresult).toHaveBeenCalledWith(results[1]);
-    expect(of(0)[0].getAttribute('aria-label')).toMatch(/^Put the params of SAVE, .* back$/);
+    expect(of(0)[0].getAttribute('aria-label')).toMatch(/^Put these params back: SAVE, /);
     expect(text()).toContain('prior.seed 2');
   });
 });

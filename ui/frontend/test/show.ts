@@ -32,7 +32,8 @@ export function show<Props extends Record<string, unknown>>(component: Component
       const buttons = all<HTMLButtonElement>('button');
       const found = buttons.find(
         (one) =>
-          (one.ariaLabel ?? one.textContent?.trim()) === name || one.getAttribute('aria-label') === name,
+          (one.ariaLabel ?? one.textContent?.replace(/\s+/g, ' ').trim()) === name ||
+          one.getAttribute('aria-label') === name,
       );
       if (!found) throw new Error(`no button is called ${name}`);
       return found;
