@@ -12,14 +12,14 @@ const ENDINGS: Record<string, string> = { png: 'png', webp: 'webp', jpeg: 'jpg',
 export function fileName({ url, title }: Shown): string {
   const plain = title
     .replace(/[^\p{L}\p{N} ._-]+/gu, ' ')
+    .replace(/^[ .]+|\s+$/g, '')
     .replace(/\s+/g, ' ')
-    .trim()
     .slice(0, 80);
   const path = url.startsWith('data:')
     ? url.slice(0, 40).replace(/^data:image\/(\w+).*/, '.$1')
     : url.split(/[?#]/)[0];
   const ending = ENDINGS[path.split('.').at(-1)?.toLowerCase() ?? ''] ?? 'png';
-  const name = plain.replace(/^\.+/, '') || 'picture';
+  const name = plain || 'picture';
   return name.toLowerCase().endsWith(`.${ending}`) ? name : `${name}.${ending}`;
 }
 
