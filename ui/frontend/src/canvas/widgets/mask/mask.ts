@@ -72,6 +72,7 @@ function clipped(mask: Mask, left: number, top: number, right: number, bottom: n
  */
 export function paintLine(mask: Mask, from: Point, to: Point, brush: Brush): Area | null {
   const { radius, erase } = brush;
+  const { data } = mask;
   const area = clipped(
     mask,
     Math.min(from.x, to.x) - radius - 1,
@@ -91,12 +92,14 @@ export function paintLine(mask: Mask, from: Point, to: Point, brush: Brush): Are
       const px = x + 0.5 - from.x;
       const py = y + 0.5 - from.y;
       const share = length ? Math.min(1, Math.max(0, (px * dx + py * dy) / length)) : 0;
-      const distance = Math.hypot(px - share * dx, py - share * dy);
-      if (distance >= outer) continue;
-      const ramp = Math.min(1, Math.max(0, (outer - distance) / (outer - inner)));
+      const across = px - share * dx;
+      const along = py - share * dy;
+      const squared = across * across + along * along;
+      if (squared >= outer * outer) continue;
+      const ramp = Math.min(1, (outer - Math.sqrt(squared)) / (outer - inner));
       const value = Math.round(255 * ramp * ramp * (3 - 2 * ramp));
       const at = y * mask.width + x;
-      mask.data[at] = erase ? Math.min(mask.data[at], 255 - value) : Math.max(mask.data[at], value);
+      data[at] = erase ? Math.min(data[at], 255 - value) : Math.max(data[at], value);
     }
   }
   return area;
