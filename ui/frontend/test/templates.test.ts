@@ -137,7 +137,7 @@ describe('the browser', () => {
     expect(field.getRootNode()).toHaveProperty('activeElement', field);
     write(field, 'image, 3');
     expect(all('.card')).toHaveLength(1);
-    key(field, 'Enter');
+    expect(key(field, 'Enter').defaultPrevented).toBe(true);
     expect(onpick).toHaveBeenLastCalledWith(some[2]);
   });
 
