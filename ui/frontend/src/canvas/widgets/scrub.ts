@@ -12,12 +12,12 @@ export function startScrub(event: PointerEvent & { currentTarget: HTMLElement },
   const handle = event.currentTarget;
   const start = event.clientX;
   let moving = false;
+  handle.setPointerCapture?.(event.pointerId);
   const listening = new AbortController();
 
   function move(now: PointerEvent) {
     const pixels = now.clientX - start;
     if (!moving && Math.abs(pixels) < DEAD_ZONE) return;
-    if (!moving) handle.setPointerCapture?.(event.pointerId);
     moving = true;
     scrub.onmove(pixels * (now.shiftKey ? 10 : 1));
   }
