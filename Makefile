@@ -1,4 +1,5 @@
 # make demo    set up .venv and paint a picture with the checkpoint that ships
+# make ui      set up .venv and open the canvas at http://127.0.0.1:7860
 # make test    set up .venv for tests, then formatting, lint, types, architecture and every test
 # make bench   speed of the engine and of the networks
 # make judge   how well the checkpoint that ships follows its prompts
@@ -13,10 +14,13 @@ RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(RECENT)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test bench judge format
+.PHONY: demo ui test bench judge format
 
 demo: $(VENV)/.installed
 	$(BIN)/kandinsky run workflows/text_to_image.json
+
+ui: $(VENV)/.installed
+	$(BIN)/kandinsky ui
 
 test: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .

@@ -12,14 +12,14 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from graph.fingerprints import FingerprintIndex, open_regular
 
-__all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "models_folder"]
+__all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "Privacy", "models_folder"]
 
 SIZE_LIMIT = 1 << 30
 """Bytes of the largest file that a node may read as a whole."""
@@ -58,6 +58,20 @@ class LocalFile:
         return data
 
 
+@dataclass(frozen=True)
+class Privacy:
+    """What keeps people apart whose workflows run on one machine.
+
+    Args:
+        closed: folders that no path leads into, even below folders that may be read.
+        owns: whether who runs the workflow brought the file of `inputs/` with this sha256; only its content
+            names it then.
+    """
+
+    closed: Sequence[Path]
+    owns: Callable[[str], bool]
+
+
 class Files:
     """What a workflow may read.
 
@@ -68,6 +82,7 @@ class Files:
         index: remembers the sha256 of files; by default for this process only.
         cwd: the current folder, whose `inputs/` may be read, too.
         models: the models folder, which may be read, too; `models_folder()` if None.
+        privacy: given where the workflow is somebody else's than the machine's user.
     """
 
     def __init__(
@@ -78,14 +93,21 @@ class Files:
         index: FingerprintIndex | None = None,
         cwd: Path | None = None,
         models: Path | None = None,
+        privacy: Privacy | None = None,
     ) -> None:
         self.cwd = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - without its ".."
         self.base = Path(os.path.abspath(base)) if base is not None else None  # noqa: PTH100
         self.inputs = self.cwd / "inputs"
         self.index = index or FingerprintIndex()
         self.models = (models or models_folder()).absolute()
-        own = [folder for folder in (self.base, self.inputs, self.models) if folder is not None]
-        self.roots = tuple(dict.fromkeys(folder.resolve() for folder in [*own, *roots]))
+        self.privacy = privacy
+        own = [self.base, self.inputs if privacy is None else None, self.models]
+        folders = [*(folder for folder in own if folder is not None), *roots]
+        self.roots = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        closed = (folder.resolve() for folder in (privacy.closed if privacy is not None else ()))
+        self._closed = tuple(
+            folder for folder in closed if base is None or folder not in base.resolve().parents
+        )
         self._assets = dict(assets or {})
         self._allowed: set[str] = set()
 
@@ -154,7 +176,7 @@ class Files:
             yield self.cwd / text
         if self.base is not None:
             yield self.base / text
-        if ".." not in Path(text).parts:
+        if ".." not in Path(text).parts and self.privacy is None:
             yield self.inputs / text
 
     def _looks_inside(self, path: Path) -> bool:
@@ -163,12 +185,14 @@ class Files:
         return any(plain.is_relative_to(folder) for folder in (self.base, self.inputs) if folder)
 
     def _outside(self, text: str) -> FileRefused:
+        if self.privacy is not None:
+            return FileRefused(f"{text!r} is not among the files that a workflow may read here: upload it.")
         folders = ", ".join(str(root) for root in self.roots)
         where = f"the folders that this workflow may read ({folders})"
         return FileRefused(f"{text!r} lies outside {where}; --allow DIR adds one.")
 
     def _is_allowed(self, real: Path) -> bool:
-        return any(real.is_relative_to(root) for root in self.roots)
+        return any(map(real.is_relative_to, self.roots)) and not any(map(real.is_relative_to, self._closed))
 
     def _fingerprint(self, path: Path, text: str) -> str:
         try:
@@ -190,14 +214,25 @@ class Files:
         if match is None:
             raise FileRefused(f"{text[:90]!r} is not sha256: and 64 hexadecimal digits in lower case.")
         wanted = match[1]
+        for path in self._with_content(wanted):
+            if path.is_file() and self._fingerprint(path, path.name) == wanted:
+                return LocalFile(path, path.name, wanted)
+        if wanted in self._assets:
+            return LocalFile(None, text, wanted, self._asset(wanted))
+        if self.privacy is not None:
+            raise FileRefused(f"{text!r} is not among your pictures: upload it.")
+        raise FileRefused(f"{text!r} is neither in {self.inputs} nor among the workflow's assets.")
+
+    def _with_content(self, wanted: str) -> Iterator[Path]:
+        """The files of `inputs/` that are named after this content and may be read."""
+        if self.privacy is not None and not self.privacy.owns(wanted):
+            return
+        inputs = self.inputs.resolve()
         for name in sorted(_names(self.inputs)):
-            if name.startswith(wanted):
-                path = (self.inputs / name).resolve()
-                if path.is_file() and self._is_allowed(path) and self._fingerprint(path, name) == wanted:
-                    return LocalFile(path, name, wanted)
-        if wanted not in self._assets:
-            raise FileRefused(f"{text!r} is neither in {self.inputs} nor among the workflow's assets.")
-        return LocalFile(None, text, wanted, self._asset(wanted))
+            path = (self.inputs / name).resolve()
+            inside = self._is_allowed(path) if self.privacy is None else path.is_relative_to(inputs)
+            if name.startswith(wanted) and inside:
+                yield path
 
     def _asset(self, wanted: str) -> bytes:
         written = self._assets[wanted]

@@ -20,14 +20,15 @@ def override(
     workflow: Workflow,
     catalogue: Catalogue,
     values: Mapping[str, Any],
-    files: Files,
+    files: Files | None,
     typed: bool = True,
 ) -> Workflow:
     """The workflow with params set; a value replaces a link.
 
     Args:
         values: by interface name or `node.param`.
-        files: told of every path that is set, which is allowed to be read.
+        files: told of every path that is set, which is allowed to be read; None: who sets it may read no more
+            than the workflow.
         typed: the values are Python values; False: texts, read by the param's type.
 
     Raises:
@@ -52,7 +53,8 @@ def override(
             except WrongLiteral as wrong:
                 problems.append(Problem(f"{name}: {wrong.message}", expected=wrong.expected))
                 continue
-            if isinstance(literal, str) and (param.file is not None or param.name == "source"):
+            is_path = param.file is not None or param.name == "source"
+            if files is not None and isinstance(literal, str) and is_path:
                 files.allow(literal)
             nodes[target.node] = _with_param(nodes[target.node], target.port, literal)
     if problems:

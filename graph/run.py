@@ -30,6 +30,8 @@ class Run:
     to: str | None = None
     listener: Listener | None = None
     previews: bool = False
+    planned: Plan | None = None
+    """What is being executed; None before it is planned."""
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
@@ -45,6 +47,7 @@ class Run:
         reporter = Reporter(self.listener)
         try:
             made, known = self._plan(reporter)
+            self.planned = made
         except InvalidWorkflow as invalid:
             reporter.emit("invalid", problems=[problem.as_dict() for problem in invalid.problems])
             raise

@@ -35,9 +35,14 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     nodes = command("nodes", "list the node types, or describe one")
     nodes.add_argument("type", metavar="TYPE", nargs="?")
     nodes.add_argument("--json", action="store_true", help="for programs")
+    _add_ui_options(command("ui", "open the canvas: wire, run and share workflows in a browser"))
     cache = command("cache", "say what the disk cache holds, or empty it")
     cache.add_argument("action", choices=("info", "clear"))
     _add_cache_option(cache)
+    password = command(
+        "password", "make the line of the --auth file for a person; it does not tell the password"
+    )
+    password.add_argument("name", metavar="NAME")
     command("schema", "print the JSON Schema of the workflow file")
     return main
 
@@ -53,11 +58,41 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         help="set an input: NAME is an interface name or node.param (may be given often)",
     )
     parser.add_argument("--to", metavar="NODE", help="run only what this node needs, and it")
+    _add_shared_options(parser)
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the disk cache")
+    parser.add_argument("--download", action="store_true", help="fetch checkpoints that are not here yet")
+    parser.add_argument("--json", action="store_true", help="events on stdout, one JSON object a line")
+
+
+def _add_ui_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host",
+        metavar="H",
+        default="127.0.0.1",
+        help="the address to serve on (127.0.0.1: only this machine; 0.0.0.0: the whole network)",
+    )
+    parser.add_argument("--port", metavar="P", type=_port, default=7860, help="the port to serve on (7860)")
+    parser.add_argument(
+        "--auth",
+        metavar="FILE",
+        type=Path,
+        help="want a login; FILE has a line name:password for each person, see kandinsky password",
+    )
+    parser.add_argument(
+        "--workflows",
+        metavar="DIR",
+        type=_folder,
+        default="saved",
+        help="where workflows are saved (saved/); everybody sees them, with --auth each person their own",
+    )
+    _add_shared_options(parser)
+
+
+def _add_shared_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", type=_folder, default="outputs", help="where files go (outputs/)"
     )
     _add_cache_option(parser)
-    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the disk cache")
     parser.add_argument(
         "--device",
         metavar="D",
@@ -73,8 +108,6 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a folder that the workflow may read (may be given often)",
     )
-    parser.add_argument("--download", action="store_true", help="fetch checkpoints that are not here yet")
-    parser.add_argument("--json", action="store_true", help="events on stdout, one JSON object a line")
 
 
 def _add_cache_option(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +135,12 @@ def _device(text: str) -> str:
     if not _DEVICE.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a device: expected auto, cpu, cuda, mps or cuda:N")
     return text
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected a number up to 65535")
+    return int(text)
 
 
 def _folder(text: str) -> Path:

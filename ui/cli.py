@@ -159,6 +159,44 @@ def _cache(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _ui(options: argparse.Namespace) -> int:
+    from graph.disk_cache import default_folder
+    from ui.owners import Accounts, AccountsRefused
+    from ui.serving import CannotServe, listen, serve
+    from ui.studio import Places, Studio
+
+    try:
+        accounts = Accounts.read(options.auth) if options.auth is not None else None
+        opened = listen(options.host, options.port)
+    except (AccountsRefused, CannotServe) as refused:
+        raise Refused(str(refused)) from None
+    except OSError as error:
+        raise Refused(f"the accounts in {options.auth} cannot be read: {error.strerror or error}") from None
+    places = Places(
+        output=options.output.absolute(),
+        workflows=options.workflows.absolute(),
+        inputs=Path("inputs").absolute(),
+        cache=(options.cache or default_folder()).absolute(),
+    )
+    serve(Studio(_catalogue(), places, options.device, options.allow), opened, options.host, accounts)
+    return DONE
+
+
+def _password(options: argparse.Namespace) -> int:
+    from getpass import getpass
+
+    from ui.owners import password_hash
+
+    if not sys.stdin.isatty():
+        password = sys.stdin.readline().rstrip("\n")
+    else:
+        password = getpass(f"Password of {options.name}: ")
+    if not password:
+        raise Refused("a password cannot be empty")
+    print(f"{options.name}:{password_hash(password)}")
+    return DONE
+
+
 def _schema(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command like the others
     from graph.schema import schema
 
@@ -218,7 +256,9 @@ _COMMANDS = {
     "check": _check,
     "plan": _plan,
     "nodes": _nodes,
+    "ui": _ui,
     "cache": _cache,
+    "password": _password,
     "schema": _schema,
 }
 

@@ -1,0 +1,220 @@
+"""The door of the server: every request passes here first, and nothing behind it is reached without.
+
+It says who asks (`owner_of`), wants the login where there is one, and keeps files apart: Gradio's own file
+route serves whatever lies in its cache to whoever knows the path, so only what the asker uploaded is let
+through to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+
+from ui.owners import COOKIE, Owner, new_secret, peer, user, visitor
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+LARGEST_BODY = 160 * 2**20
+"""Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
+MOST_UPLOADS = 2_000
+"""Files in Gradio's cache that one owner can still see."""
+
+# What the login page itself is made of.
+_BEFORE_LOGIN = re.compile(
+    r"/|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
+    r"/gradio_api/(theme\.css|login_check/?|app_id/?)"
+)
+# Parts of Gradio that serve files without an owner, ask other servers, or keep what people did.
+_CLOSED = re.compile(
+    r"/gradio_api/(proxy=|stream/|deep_link|runs|run-history|vibe|undo-vibe|process_recording|profiling|dev/)"
+    r"|/gradio_api/custom_component/|/monitoring|/pwa_icon"
+)
+_FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
+_RESULT = re.compile(r"kandinsky/([0-9a-f]{32})/[^/]*")
+_UPLOAD = re.compile(r"/gradio_api/upload/?")
+
+
+class Sessions(Protocol):
+    """Who is logged in."""
+
+    def __call__(self, cookies: dict[str, str]) -> str | None:
+        """The name of who has these cookies, None for nobody."""
+
+
+class BodyTooLarge(Exception):
+    """A request has a larger body than any that makes sense."""
+
+
+class UploadedFiles:
+    """The files in Gradio's upload folder, by owner: the newest ones of each, in this process only."""
+
+    def __init__(self) -> None:
+        self._paths: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
+
+    def add(self, owner: Owner, path: str) -> None:
+        """Remember that somebody uploaded a file."""
+        paths = self._paths[owner.id]
+        paths[os.path.abspath(path)] = None  # noqa: PTH100 - links are not followed
+        while len(paths) > MOST_UPLOADS:
+            paths.popitem(last=False)
+
+    def owns(self, owner: Owner, path: str) -> bool:
+        """Whether somebody uploaded this very file."""
+        return os.path.abspath(path) in self._paths.get(owner.id, ())  # noqa: PTH100
+
+
+class Door:
+    """ASGI middleware around the whole application.
+
+    Args:
+        sessions: given where a login is wanted.
+    """
+
+    def __init__(self, app: App, uploaded: UploadedFiles, sessions: Sessions | None) -> None:
+        self._app = app
+        self._uploaded = uploaded
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        path = scope["path"] = "/" + scope["path"].lstrip("/")
+        cookies = _cookies(scope)
+        owner = self._who(cookies)
+        if owner is None and path == "/" and self._sessions is None:
+            secret = new_secret()
+            owner = visitor(secret)
+            send = _with_cookie(send, secret, scope.get("scheme") == "https")
+        if self._sessions is not None and owner is None and not _BEFORE_LOGIN.fullmatch(path):
+            await _answer(send, 401, "Not authenticated")
+            return
+        owner = owner or peer((scope.get("client") or ("unknown", 0))[0])
+        scope["state"] = {**scope.get("state", {}), "owner": owner}
+        refused = self._refuse(scope, owner)
+        if refused is not None:
+            await _answer(send, *refused)
+            return
+        if _UPLOAD.fullmatch(path):
+            send = self._noting_uploads(scope, send, owner)
+        await self._limited(scope, receive, send)
+
+    def _who(self, cookies: dict[str, str]) -> Owner | None:
+        if self._sessions is None:
+            return visitor(cookies.get(COOKIE, ""))
+        name = self._sessions(cookies)
+        return user(name) if name is not None else None
+
+    def _refuse(self, scope: Scope, owner: Owner) -> tuple[int, str] | None:
+        """Status and reason where a request goes no further; results are led to where they are checked."""
+        path = scope["path"]
+        if _CLOSED.match(path):
+            return 404, "Not found"
+        if scope["method"] not in ("GET", "HEAD") and _header(scope, b"sec-fetch-site") == "cross-site":
+            return 403, "Another site may not do this"
+        match = _FILE.fullmatch(path)
+        if match is None:
+            return None
+        result = _RESULT.fullmatch(match[1])
+        if result is not None:
+            scope["path"] = f"/kandinsky/result/{result[1]}"
+            scope["raw_path"] = scope["path"].encode()
+            return None
+        return None if self._uploaded.owns(owner, match[1]) else (403, "File not allowed")
+
+    def _noting_uploads(self, scope: Scope, send: Send, owner: Owner) -> Send:
+        """Remember the files that Gradio says it took."""
+        # Uncompressed, or it could not be read here.
+        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        body = bytearray()
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                body.extend(message.get("body", b""))
+                if not message.get("more_body"):
+                    for path in _texts(bytes(body)):
+                        self._uploaded.add(owner, path)
+            await send(message)
+
+        return noting
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Go on, with an eye on how much is sent to us."""
+        started = False
+        taken = 0
+
+        async def limited() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > LARGEST_BODY:
+                raise BodyTooLarge
+            return message
+
+        async def starting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        length = _header(scope, b"content-length")
+        try:
+            if length.isdigit() and int(length) > LARGEST_BODY:
+                raise BodyTooLarge
+            await self._app(scope, limited, starting)
+        except BodyTooLarge:
+            if not started:
+                await _answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
+
+
+def owner_of(request: Any) -> Owner:
+    """Who asks: of a request of Starlette, or of Gradio (which wraps one)."""
+    wrapped = getattr(request, "request", request)
+    owner = wrapped.scope["state"]["owner"]
+    assert isinstance(owner, Owner)
+    return owner
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _cookies(scope: Scope) -> dict[str, str]:
+    pairs = (part.strip().partition("=") for part in _header(scope, b"cookie").split(";"))
+    return {name: value for name, _, value in pairs}
+
+
+def _with_cookie(send: Send, secret: str, secure: bool) -> Send:
+    cookie = f"{COOKIE}={secret}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax" + "; Secure" * secure
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [*message.get("headers", []), (b"set-cookie", cookie.encode())]
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    body = json.dumps({"error": reason, "detail": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _texts(body: bytes) -> list[str]:
+    try:
+        listed = json.loads(body)
+    except ValueError:
+        return []
+    return [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []

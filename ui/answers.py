@@ -1,0 +1,276 @@
+"""What the browser may ask for, and the answers: the server's side of `frontend/src/core/bridge.ts`.
+
+Each method takes who asks and the fields of the question, which anybody can fill with anything; it returns
+what JSON can hold. What goes wrong is a `Refused` with one sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from inspect import signature
+from typing import Any, get_type_hints
+
+from graph import json_text
+from graph.catalogue_json import describe
+from graph.json_text import excerpt
+from graph.problems import InvalidWorkflow
+from graph.workflow import Workflow, save
+from ui.gallery import Result
+from ui.library import Conflict, LibraryError, Saved
+from ui.owners import Owner
+from ui.portable import with_pictures
+from ui.runs import QueueFull, UnknownRun
+from ui.studio import Studio, workflow_id
+from ui.templates import templates
+
+QUESTIONS = (
+    "hello",
+    "plan",
+    "start",
+    "cancel",
+    "active",
+    "queue",
+    "saved",
+    "load",
+    "save",
+    "remove",
+    "versions",
+    "old_version",
+    "file_text",
+    "results",
+    "result_workflow",
+)
+BASE = "template"
+"""Where relative paths start: the pictures of the templates are all there is."""
+
+
+class Refused(Exception):
+    """A question that has no answer; the message is one sentence for people."""
+
+
+class Answers:
+    """Answers questions about a studio."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+
+    def answer(self, question: str, owner: Owner, fields: dict[str, Any]) -> Any:
+        """The answer to one of QUESTIONS.
+
+        Raises:
+            Refused: when there is none.
+        """
+        if question not in QUESTIONS:
+            raise Refused(f"nobody can ask for {question[:40]!r} here")
+        method = getattr(self, question)
+        _check_fields(method, owner, fields)
+        try:
+            return method(owner, **fields)
+        except (LibraryError, QueueFull, UnknownRun) as error:
+            raise Refused(str(error)) from None
+        except InvalidWorkflow as invalid:
+            raise Refused(str(invalid.problems[0])) from None
+
+    def hello(self, owner: Owner) -> dict[str, Any]:
+        """What the canvas needs to begin."""
+        return {
+            "catalogue": describe(self._studio.catalogue),
+            "templates": [
+                {
+                    "id": item.id,
+                    "title": item.title,
+                    "description": item.description,
+                    "thumbnail": f"/kandinsky/template/{item.id}/thumbnail" if item.thumbnail else "",
+                    "workflow": item.workflow,
+                    "base": BASE,
+                }
+                for item in templates()
+            ],
+            "user": owner.user,
+            "version": version("kandinsky-canvas"),
+            "devices": _devices(),
+        }
+
+    # Runs
+
+    def plan(self, owner: Owner, workflow: Any, base: str = "", to: str | None = None) -> dict[str, Any]:
+        """What would run."""
+        del base  # there is one place only where relative paths start
+        try:
+            read = self._studio.read(workflow)
+            return {"problems": [], "nodes": self._studio.plan(owner, read, to)}
+        except InvalidWorkflow as invalid:
+            return {"problems": [problem.as_dict() for problem in invalid.problems], "nodes": {}}
+
+    def start(self, owner: Owner, workflow: Any, base: str = "", to: str | None = None) -> dict[str, Any]:
+        """Run a workflow."""
+        del base
+        if isinstance(workflow, dict):
+            workflow = self._studio.take_assets(owner, workflow)
+        run, _ = self._studio.start(owner, self._studio.read(workflow), to)
+        return {"run": run}
+
+    def cancel(self, owner: Owner, run: str) -> None:
+        """Stop a run."""
+        self._studio.runs.cancel(owner.id, run)
+
+    def active(self, owner: Owner) -> list[dict[str, Any]]:
+        """One's own runs that are not done."""
+        return [
+            {
+                "run": run,
+                "workflow": about["workflow"],
+                "to": about["to"],
+                "base": BASE,
+                "position": position,
+            }
+            for run, position, about in self._studio.runs.active(owner.id)
+        ]
+
+    def queue(self, owner: Owner) -> list[dict[str, Any]]:
+        """What runs and what waits."""
+        return [
+            {"run": run, "name": about.get("name", ""), "mine": mine, "position": position}
+            for position, (run, mine, about) in enumerate(self._studio.runs.queue(owner.id))
+        ]
+
+    # Saved workflows
+
+    def saved(self, owner: Owner) -> list[dict[str, Any]]:
+        """The saved workflows."""
+        return [self._describe(owner, saved) for saved in self._studio.library(owner).saved()]
+
+    def load(self, owner: Owner, name: str) -> dict[str, Any]:
+        """A saved workflow."""
+        saved = self._studio.library(owner).load(name)
+        workflow = self._studio.read(saved.workflow).data
+        return {"workflow": workflow, "revision": saved.revision, "base": BASE}
+
+    def save(self, owner: Owner, name: str, workflow: Any, revision: str | None) -> dict[str, Any]:
+        """Save a workflow, unless somebody else did in the meantime."""
+        if isinstance(workflow, dict):
+            workflow = self._studio.take_assets(owner, workflow)
+        saved = self._studio.library(owner).save(name, workflow, revision)
+        if isinstance(saved, Conflict):
+            return {"status": "conflict", **asdict(saved)}
+        return {"status": "saved", "revision": saved}
+
+    def remove(self, owner: Owner, name: str) -> None:
+        """Remove a saved workflow."""
+        self._studio.library(owner).remove(name)
+
+    def versions(self, owner: Owner, name: str) -> list[dict[str, Any]]:
+        """The versions of a saved workflow before the one that is there."""
+        return [asdict(version) for version in self._studio.library(owner).versions(name)]
+
+    def old_version(self, owner: Owner, name: str, id: str) -> dict[str, Any]:
+        """One of them."""
+        return self._studio.library(owner).version(name, id)
+
+    def _describe(self, owner: Owner, saved: Saved) -> dict[str, Any]:
+        workflow = saved.workflow
+        nodes = workflow.get("nodes")
+        description = workflow.get("description")
+        return {
+            "name": saved.name,
+            "modified": saved.modified,
+            "revision": saved.revision,
+            "description": description if isinstance(description, str) else "",
+            "nodes": len(nodes) if isinstance(nodes, dict) else 0,
+            "thumbnail": self._newest(owner, workflow),
+        }
+
+    def _newest(self, owner: Owner, workflow: dict[str, Any]) -> str:
+        id = workflow_id(workflow)
+        newest = self._studio.gallery.pictures(owner.id, id, most=1) if id else []
+        return f"/kandinsky/result/{newest[0].id}/thumbnail" if newest else ""
+
+    # Files
+
+    def file_text(self, owner: Owner, workflow: Any, base: str = "", pictures: bool = False) -> str:
+        """The text of the file, with its pictures inside or without."""
+        del base
+        read = self._studio.read(workflow)
+        if pictures:
+            files = self._studio.environment(owner, read).files
+            read = with_pictures(read, self._studio.catalogue, files)
+        return save(read, self._studio.catalogue)
+
+    def opened(self, owner: Owner, read: Workflow) -> dict[str, Any]:
+        """A workflow that was in a file, with what is wrong with it."""
+        read = self._studio.read(self._studio.take_assets(owner, read.data))
+        return {"workflow": read.data, "problems": self._studio.problems(owner, read)}
+
+    def results(self, owner: Owner, workflow: str) -> list[dict[str, Any]]:
+        """The pictures that a workflow made, newest first."""
+        if not workflow:
+            return []
+        params: dict[str, dict[str, Any]] = {}
+        return [
+            self._result(found, params) for found in self._studio.gallery.pictures(owner.id, workflow[:100])
+        ]
+
+    def result_workflow(self, owner: Owner, id: str) -> dict[str, Any]:
+        """The workflow that made a result."""
+        found = self._studio.gallery.get(owner.id, id)
+        workflow = self._studio.gallery.workflow(found.run) if found is not None else None
+        if workflow is None:
+            raise Refused("this result is not there (any more)")
+        return workflow
+
+    def _result(self, found: Result, params: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        if found.run not in params:
+            params[found.run] = _params(self._studio.gallery.workflow(found.run) or {})
+        return {
+            "id": found.id,
+            "time": found.time,
+            "node": found.node,
+            "url": f"/kandinsky/result/{found.id}",
+            "thumbnail": f"/kandinsky/result/{found.id}/thumbnail",
+            "width": found.width,
+            "height": found.height,
+            "params": params[found.run],
+        }
+
+
+def _check_fields(method: Callable[..., Any], owner: Owner, fields: dict[str, Any]) -> None:
+    """Refuse a question with fields that are missing, too many, or of another type."""
+    try:
+        signature(method).bind(owner, **fields)
+    except TypeError as wrong:
+        raise Refused(f"{method.__name__} cannot be asked like this: {wrong}") from None
+    hints = get_type_hints(method)
+    for name, value in fields.items():
+        if hints[name] is not Any and not isinstance(value, hints[name]):
+            raise Refused(f"{method.__name__} cannot be asked with {excerpt(value)} as {name}")
+
+
+def _params(workflow: dict[str, Any]) -> dict[str, Any]:
+    nodes = workflow.get("nodes", {})
+    return {
+        f"{id}.{name}": value for id, node in nodes.items() for name, value in node.get("params", {}).items()
+    }
+
+
+def _devices() -> list[str]:
+    from nodes.checkpoints.devices import cuda_devices, has_mps
+
+    gpus = [f"cuda:{number}" for number in range(cuda_devices())]
+    return ["auto", "cpu", *gpus, *(["mps"] if has_mps() else [])]
+
+
+def fields_of(text: object) -> dict[str, Any]:
+    """The fields of a question, which arrive as a JSON text.
+
+    Raises:
+        Refused: when they do not.
+    """
+    try:
+        read = json_text.read(text) if isinstance(text, str) else None
+    except json_text.JsonRefused as refused:
+        raise Refused(str(refused)) from None
+    if not isinstance(read, dict):
+        raise Refused("a question is asked with the text of a JSON object")
+    return read

@@ -1,0 +1,65 @@
+"""The canvas as a Gradio component: a host element that loads the bundle, and what the bundle may ask for."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from graph.problems import sentence
+from ui.access import owner_of
+from ui.answers import QUESTIONS, Answers, Refused, fields_of
+from ui.routes import bundle_url
+
+# Nothing in it changes, so Gradio never touches the element again.
+_TEMPLATE = "<div class='kandinsky-canvas' role='region' aria-label='Canvas'></div>"
+
+_ON_LOAD = """
+const host = element.querySelector('.kandinsky-canvas');
+const root = (window.gradio_config?.root ?? '').replace(/\\/$/, '');
+const fail = (error) => {
+  console.error(error);
+  const reason = error?.message ?? error;
+  host.textContent = `The canvas could not be started: ${reason}. Reload the page to try again.`;
+  host.setAttribute('role', 'alert');
+  host.style.padding = '2rem';
+};
+import(root + '__URL__')
+  .then((bundle) => bundle.mount(host, bundle.gradioBridge({ server, root })))
+  .catch(fail);
+"""
+
+
+def canvas(answers: Answers) -> gr.HTML:
+    """The node editor, as large as what it is in.
+
+    No class of its own: Gradio would write a stub file beside this module for one.
+    """
+    return gr.HTML(
+        html_template=_TEMPLATE,
+        css_template="height: 100%; .kandinsky-canvas { height: 100%; }",
+        js_on_load=_ON_LOAD.replace("__URL__", bundle_url()),
+        apply_default_css=False,
+        server_functions=[_server_function(answers, question) for question in QUESTIONS],
+        elem_id="canvas",
+    )
+
+
+def _server_function(answers: Answers, question: str) -> Callable[..., str]:
+    """A function that Gradio lets the browser call: fields of a question and its answer as JSON text."""
+
+    def ask(fields: Any, request: gr.Request) -> str:
+        try:
+            return json.dumps({"answer": answers.answer(question, owner_of(request), fields_of(fields))})
+        except Refused as refused:
+            return json.dumps({"error": str(refused)})
+        except Exception as error:
+            traceback.print_exc()
+            return json.dumps({"error": f"the server could not answer: {sentence(error)}"})
+
+    ask.__name__ = question
+    ask.__annotations__["request"] = gr.Request  # what tells Gradio to fill it in
+    return ask

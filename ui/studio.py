@@ -1,0 +1,154 @@
+"""What this server runs workflows with, and for whom.
+
+A workflow comes from a browser: it reads the pictures of the templates, those that its owner uploaded, the
+models folder, and what `--allow` says; nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from graph.catalogue import Catalogue
+from graph.context import Environment
+from graph.disk_cache import DiskCache
+from graph.files import Files, FingerprintIndex, Privacy
+from graph.memory_cache import MemoryCache
+from graph.plan import plan
+from graph.problems import InvalidWorkflow
+from graph.results import MEMORY_LIMIT, Results
+from graph.run import Run
+from graph.types import wire_types
+from graph.versions import up_to_date
+from graph.workflow import Workflow, from_json
+from ui.gallery import Gallery
+from ui.job import Job
+from ui.library import Library
+from ui.owners import Owner
+from ui.runs import Runs
+from ui.templates import FOLDER
+from ui.uploads import UploadRefused, Uploads
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the server keeps things."""
+
+    output: Path
+    workflows: Path
+    inputs: Path
+    cache: Path
+
+
+class Studio:
+    """Plans and runs workflows for their owners."""
+
+    def __init__(
+        self, catalogue: Catalogue, places: Places, device: str = "auto", allow: Sequence[Path] = ()
+    ) -> None:
+        self.catalogue = catalogue
+        self.places = places
+        self.runs = Runs()
+        self.uploads = Uploads(places.inputs)
+        self.gallery = Gallery(places.output)
+        self._device = device
+        self._allow = list(allow)
+        self._libraries: dict[Path, Library] = {}
+        classes = {name: wire.python for name, wire in wire_types().items()}
+        self._results = Results(MemoryCache(MEMORY_LIMIT), DiskCache(places.cache, classes))
+
+    @cached_property
+    def _index(self) -> FingerprintIndex:
+        return FingerprintIndex(self.places.cache / "fingerprints.sqlite")
+
+    def library(self, owner: Owner) -> Library:
+        """The saved workflows: everybody's, or with a login each one's own."""
+        folder = self.places.workflows / owner.user if owner.user else self.places.workflows
+        return self._libraries.setdefault(folder, Library(folder, self.catalogue))
+
+    def output(self, owner: Owner) -> Path:
+        """The folder that somebody's runs write to."""
+        return self.places.output / owner.user if owner.user else self.places.output
+
+    def read(self, data: Any) -> Workflow:
+        """A workflow as the newest node types have it.
+
+        Raises:
+            InvalidWorkflow: when it is none at all.
+        """
+        return up_to_date(from_json(data, FOLDER), self.catalogue)
+
+    def environment(self, owner: Owner, workflow: Workflow) -> Environment:
+        """What a workflow of somebody may read, and which device it runs on."""
+        places = self.places
+        closed = [places.inputs, places.output, places.workflows, places.cache]
+        privacy = Privacy(closed, lambda sha256: self.uploads.owns(owner.id, sha256))
+        files = Files(
+            FOLDER, self._allow, workflow.assets, self._index, cwd=places.inputs.parent, privacy=privacy
+        )
+        return Environment(files, self._device, tell=lambda _: None)
+
+    def plan(self, owner: Owner, workflow: Workflow, to: str | None = None) -> dict[str, str]:
+        """Node id -> "run", "reuse" or "skip".
+
+        Raises:
+            InvalidWorkflow: with everything that is wrong.
+        """
+        environment = self.environment(owner, workflow)
+        return plan(workflow, self.catalogue, environment, cache=self._results, to=to).statuses
+
+    def problems(self, owner: Owner, workflow: Workflow) -> list[dict[str, str]]:
+        """Everything that is wrong with a workflow."""
+        try:
+            self.plan(owner, workflow)
+        except InvalidWorkflow as invalid:
+            return [problem.as_dict() for problem in invalid.problems]
+        return []
+
+    def start(self, owner: Owner, workflow: Workflow, to: str | None = None) -> tuple[str, Job]:
+        """Put a run into the queue; its id.
+
+        Raises:
+            QueueFull: when too many wait already.
+        """
+        run = Run(
+            workflow,
+            self.catalogue,
+            self.environment(owner, workflow),
+            self._results,
+            self.output(owner),
+            to=to,
+            previews=True,
+        )
+        job = Job(owner.id, run, self.gallery, workflow_id(workflow.data))
+        about = {"workflow": workflow.data, "to": to, "name": workflow.name}
+        return self.runs.start(owner.id, job, about), job
+
+    def take_assets(self, owner: Owner, data: dict[str, Any]) -> dict[str, Any]:
+        """The workflow with the pictures that it carries kept as its owner's uploads instead."""
+        assets = data.get("assets")
+        if not isinstance(assets, dict):
+            return data
+        left = dict(assets)
+        for sha256, text in assets.items():
+            if isinstance(text, str) and _SHA256.fullmatch(sha256):
+                with suppress(UploadRefused, ValueError):
+                    if self.uploads.take(owner.id, base64.b64decode(text, validate=True)).sha256 == sha256:
+                        del left[sha256]
+        rest = {name: value for name, value in data.items() if name != "assets"}
+        return {**rest, "assets": left} if left else rest
+
+
+def workflow_id(data: dict[str, Any]) -> str:
+    """What names a workflow for its gallery; empty where it has none."""
+    ui = data.get("ui")
+    id = ui.get("id") if isinstance(ui, dict) else None
+    return id[:100] if isinstance(id, str) else ""

@@ -1,0 +1,49 @@
+"""The workflows that come with the package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graph.workflow import load
+
+FOLDER = Path(__file__).resolve().parent.parent / "workflows"
+THUMBNAILS = FOLDER / "thumbnails"
+FIRST = "text_to_image"
+"""What is shown to who comes for the first time."""
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Template:
+    """One of them."""
+
+    id: str
+    """The file's name without its ending."""
+    title: str
+    description: str
+    workflow: dict[str, Any]
+
+    @property
+    def thumbnail(self) -> Path | None:
+        """A picture that it made, None where there is none."""
+        path = THUMBNAILS / f"{self.id}.webp"
+        return path if path.is_file() else None
+
+
+def templates() -> Iterator[Template]:
+    """Every workflow of the package, the first one first."""
+    files = sorted(FOLDER.glob("*.json"), key=lambda path: (path.stem != FIRST, path.stem))
+    for path in files:
+        workflow = load(path)
+        yield Template(path.stem, workflow.name or path.stem, workflow.description, workflow.data)
+
+
+def picture(name: str) -> Path | None:
+    """The picture of that name that templates use, None where there is none."""
+    path = FOLDER / name
+    inside = Path(name).name == name and path.suffix in _PICTURES
+    return path if inside and path.is_file() else None
