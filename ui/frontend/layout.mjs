@@ -15,7 +15,10 @@ for (const file of files) {
   const ids = Object.keys(workflow.nodes);
   const places = layOut(workflow, catalogue, ids);
   let at = 0;
-  const laid = text.replace(/"position": \[[^\]]*\]/g, () => `"position": [${places.get(ids[at++]).join(', ')}]`);
+  const laid = text.replace(
+    /"position": \[[^\]]*\]/g,
+    () => `"position": [${places.get(ids[at++]).join(', ')}]`,
+  );
   if (at !== ids.length) throw new Error(`${file}: every node needs a position to replace`);
   writeFileSync(file, laid);
 }

@@ -175,6 +175,14 @@ export class Editor {
     return [x, y];
   }
 
+  /** Whether a node lies at a point. */
+  isTaken([x, y]: [number, number]): boolean {
+    return Object.values(this.workflow.nodes).some((node) => {
+      const box = boxOf(node, this.catalogue);
+      return x >= box.x && x <= box.x + box.width && y >= box.y && y <= box.y + box.height;
+    });
+  }
+
   remove(ids: ReadonlySet<string>, wires: ReadonlySet<string> = new Set()): void {
     if (!ids.size && !wires.size) return;
     const doomed = allWires(this.workflow).filter((wire) => wires.has(wire.id));
@@ -297,16 +305,15 @@ export class Editor {
   }
 
   /** Links a loose end to the first port of a node that fits; says why where none does. */
-  connectToNode(loose: Loose, node: string): string | null {
+  connectToNode(loose: Wiring, node: string): string | null {
     const output = loose.side === 'output';
     const found = output
       ? firstTaker(this.workflow, this.catalogue, loose.end, node)
       : firstGiver(this.workflow, this.catalogue, loose.end, node);
     if (!found) {
       if (node === loose.end.node) return 'a node cannot feed itself';
-      if (this.wiring?.circle.has(node)) return `a circle: one already depends on the other`;
-      const type = this.wiring?.type ?? '';
-      return `${this.title(node)} has no ${output ? 'input' : 'output'} for ${this.catalogue.title(type)}`;
+      if (loose.circle.has(node)) return 'a circle: one already depends on the other';
+      return `${this.title(node)} has no ${output ? 'input' : 'output'} for ${this.catalogue.title(loose.type)}`;
     }
     if (loose.wire) this.replug(loose.wire, output ? loose.wire.from : found, output ? found : loose.wire.to);
     else if (output) this.connect(loose.end, found);
