@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +23,8 @@ from graph.plan import REUSE, RUN, Plan
 from graph.results import MEMORY
 from graph.shape import Link
 from graph.step import Step
-from graph.telling import tell_folded, tell_output
+from graph.telling import tell_folded, tell_output, thumbnail
+from graph.types import WireType
 
 _IO_THREADS = 4
 
@@ -129,8 +130,15 @@ class Execution:
             known = {name: key for name, key in step.keys.items() if results.has(key)}
             origin = next((results.tier(key) for key in known.values()), MEMORY)
             warn = self.reporter.warns_of(step.id)
-            outputs = {name: results.summary(key, step.types[name].name, warn) for name, key in known.items()}
+            outputs = {name: self._tell_known(key, step.types[name], warn) for name, key in known.items()}
         self.reporter.emit("finished", node=step.id, seconds=0.0, **{"from": origin, "outputs": outputs})
+
+    def _tell_known(self, key: str, wire: WireType, warn: Callable[[str], None]) -> dict[str, Any]:
+        told = self.setting.results.summary(key, wire.name, warn)
+        if self.setting.previews and wire.look is not None:
+            value = self.setting.results.get(key, warn)
+            told |= thumbnail(value, wire) if value is not None else {}
+        return told
 
     # The loop
 

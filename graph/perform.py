@@ -23,7 +23,7 @@ from graph.problems import sentence
 from graph.results import MEMORY, Results
 from graph.shape import Link
 from graph.step import Step
-from graph.telling import Told, tell, with_files
+from graph.telling import Told, tell, thumbnail, with_files
 
 PREVIEW_INTERVAL = 0.2
 """Seconds between two previews of a node."""
@@ -138,10 +138,13 @@ class Performer:
         self.reporter.emit("failed", node=step.id, error=failure.error, details=failure.details)
 
     def _tell(self, step: Step) -> Told:
-        links = [(port, Link(step.id, port)) for port in step.type.outputs]
-        return {
-            port: tell(self.held.get(link), step.types[port]) for port, link in links if self.held.has(link)
-        }
+        told = {}
+        for port in step.type.outputs:
+            link, wire = Link(step.id, port), step.types[port]
+            if self.held.has(link):
+                value = self.held.get(link)
+                told[port] = tell(value, wire) | (thumbnail(value, wire) if self.setting.previews else {})
+        return told
 
     def _finished(self, nodes: list[str], origin: str, seconds: float, told: Told) -> None:
         for node in nodes:

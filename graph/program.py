@@ -54,7 +54,7 @@ class Program:
         Args:
             inputs: values by interface name or `node.param`.
             to: run just to this node.
-            previews: send previews with the events of progress.
+            previews: send previews with the events of progress, and a look at what came out.
 
         Raises:
             InvalidWorkflow: for inputs that the workflow does not have.

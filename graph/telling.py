@@ -22,6 +22,16 @@ def tell(value: Any, wire: WireType) -> dict[str, Any]:
     return summarise(value, wire.name)
 
 
+def thumbnail(value: Any, wire: WireType) -> dict[str, str]:
+    """`thumbnail`, where values of this type can be looked at."""
+    if wire.look is None:
+        return {}
+    try:
+        return {"thumbnail": base64.b64encode(wire.look(value)).decode("ascii")}
+    except Exception:  # a pack's function; the node itself did its work
+        return {}
+
+
 def tell_folded(step: Step) -> Told:
     """The outputs that were made while planning."""
     made = step.folded or {}

@@ -27,6 +27,8 @@ class WireType:
     python: type
     handle: bool = False
     """A handle stands for something outside (weights); it is made while planning and never stored."""
+    look: Callable[[Any], bytes] | None = None
+    """Makes a small JPEG or WebP of a value; None where there is nothing to see."""
 
     def fits(self, target: WireType) -> bool:
         """Whether an output of this type may be linked to an input of type `target`."""
@@ -41,7 +43,15 @@ _BY_NAME: dict[str, WireType] = {}
 _BY_CLASS: dict[type, WireType] = {}
 
 
-def wire(*, name: str, title: str, colour: str, help: str, handle: bool = False) -> Callable[[Class], Class]:
+def wire(
+    *,
+    name: str,
+    title: str,
+    colour: str,
+    help: str,
+    handle: bool = False,
+    look: Callable[[Any], bytes] | None = None,
+) -> Callable[[Class], Class]:
     """Class decorator: values of this class travel on wires of type `name`.
 
     Raises:
@@ -55,7 +65,7 @@ def wire(*, name: str, title: str, colour: str, help: str, handle: bool = False)
             python.__qualname__,
         ):
             raise ValueError(f"wire type {name!r} is already declared by {known.python.__module__}")
-        _BY_NAME[name] = _BY_CLASS[python] = WireType(name, title, colour, help, python, handle)
+        _BY_NAME[name] = _BY_CLASS[python] = WireType(name, title, colour, help, python, handle, look)
         return python
 
     return declare

@@ -85,7 +85,20 @@ class ArrayValue(Value):
         return np.array(self.array, dtype=dtype, copy=copy)
 
 
-@wire(name="image", title="Image", colour="#3b82f6", help="Pictures in RGB, values 0 to 1.")
+def _look(rows: Array) -> bytes:
+    """The first of some pictures (B, H, W, 3)."""
+    from nodes.thumbnail import jpeg
+
+    return jpeg(rows[0])
+
+
+@wire(
+    name="image",
+    title="Image",
+    colour="#3b82f6",
+    help="Pictures in RGB, values 0 to 1.",
+    look=lambda value: _look(value.image),
+)
 @dataclass(frozen=True, eq=False)
 class Image(ArrayValue):
     """image (B, H, W, 3) in 0..1, RGB."""
@@ -94,7 +107,13 @@ class Image(ArrayValue):
     arrays: ClassVar = {"image": ("B", "H", "W", 3)}
 
 
-@wire(name="mask", title="Mask", colour="#7c8594", help="Where to repaint: 1 is repainted, 0 is kept.")
+@wire(
+    name="mask",
+    title="Mask",
+    colour="#7c8594",
+    help="Where to repaint: 1 is repainted, 0 is kept.",
+    look=lambda value: _look(np.repeat(value.mask[:1, ..., None], 3, axis=3)),
+)
 @dataclass(frozen=True, eq=False)
 class Mask(ArrayValue):
     """mask (B, H, W) in 0..1, 1 = repaint."""
@@ -174,6 +193,7 @@ class Latents(ArrayValue):
     title="Depth hint",
     colour="#1f9e8f",
     help="How near each pixel is: 1 is near, 0 is far.",
+    look=lambda value: _look(value.depth_hint[:1].transpose(0, 2, 3, 1)),
 )
 @dataclass(frozen=True, eq=False)
 class DepthHint(ArrayValue):

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 
+from graph.types import wire_of_value, wire_types
 from nodes import wires
 from nodes.batches import expand, rows
 from nodes.wires import DepthHint, Image, ImageEmbeds, Latents, Mask, TextEmbeds
@@ -125,3 +128,23 @@ def _luminance(colour: str) -> float:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+@pytest.mark.parametrize(
+    ("value", "pixel"),
+    [
+        (Image(np.full((2, 4, 6, 3), (1, 0, 0))), (254, 0, 0)),
+        (Mask(np.full((2, 4, 6), 0.5)), (128, 128, 128)),
+        (DepthHint(np.full((2, 3, 4, 6), 1.0)), (255, 255, 255)),
+    ],
+)
+def test_pictures_masks_and_hints_can_be_looked_at(value, pixel):
+    look = wire_of_value(value).look
+    picture = Pillow.open(BytesIO(look(value)))
+    assert (picture.format, picture.size) == ("JPEG", (6, 4))
+    assert np.abs(np.subtract(picture.getpixel((3, 2)), pixel)).max() <= 2
+
+
+def test_other_values_show_nothing():
+    assert {name for name, wire in wire_types().items() if wire.look} >= {"image", "mask", "depth_hint"}
+    assert not any(wire_types()[name].look for name in ("latents", "image_embeds", "text_embeds", "unet"))
