@@ -33,6 +33,13 @@ it('gives the focus to what asks for it, and back to the opener when it goes', a
   expect(root.activeElement!.id).toBe('opener');
 });
 
+it('takes the focus when what had it inside is taken away', async () => {
+  const { root, dialog } = open('<input data-autofocus />');
+  root.activeElement!.remove();
+  await Promise.resolve();
+  expect(root.activeElement).toBe(dialog.querySelector('h2'));
+});
+
 it('asks its owner to close on Esc and on the button, and stays open until then', () => {
   const { dialog, onclose } = open('<p>body</p>');
   const esc = new Event('cancel', { cancelable: true });

@@ -160,7 +160,8 @@ describe('the form', () => {
     const shown = () => all('.add li button').map((item) => item.textContent!.replace(/\s+/g, ' ').trim());
     click(all<HTMLButtonElement>('button[aria-expanded]').find((item) => item.textContent === 'Add')!);
     expect(shown()).toContain('Add text of Words, on the form as prompt');
-    expect(button('Add seed of Paint, a wire sets it').disabled).toBe(true);
+    click(button('Add seed of Paint, a wire sets it'));
+    expect(names()).toEqual(['prompt', 'seed', 'gone']);
     write(one<HTMLInputElement>('input[type=search]'), 'brush steps');
     expect(shown()).toEqual(['Add steps of Brush, int']);
     click(button('Add steps of Brush, int'));

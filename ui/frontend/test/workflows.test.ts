@@ -168,11 +168,12 @@ describe('saving', () => {
 
 describe('renaming', () => {
   it('saves under the new name, then removes the old; the canvas follows', async () => {
-    const { files, within, one, row, bridge, onrenamed } = await open({ current: 'Old one' });
+    const { files, within, one, row, bridge, onrenamed, root } = await open({ current: 'Old one' });
     click(within('Old one', 'Rename'));
     write(one<HTMLInputElement>('input[aria-label="New name for Old one"]'), 'Better');
     click([...row('Old one').querySelectorAll<HTMLElement>('button[type=submit]')][0]);
     await settled();
+    expect(root.activeElement?.textContent).toBe('Workflows');
     expect([...files.keys()]).toEqual(['New one', 'Better']);
     expect(bridge.save).toHaveBeenCalledWith('Better', workflow('Old one'), null);
     expect(onrenamed).toHaveBeenCalledWith('Better', 'r-Better');
