@@ -1,7 +1,6 @@
 import { inflateSync } from 'node:zlib';
 import { expect, it } from 'vitest';
 import {
-  coverage,
   emptyMask,
   fillAll,
   fillArea,
@@ -18,6 +17,7 @@ import {
 import { encodeGrey } from '../../../src/canvas/widgets/mask/png';
 import { Strokes } from '../../../src/canvas/widgets/mask/strokes';
 import { resizedBrush } from '../../../src/canvas/widgets/mask/tools';
+import { coverage } from './coverage';
 
 const SHARP = { radius: 4, hardness: 1, erase: false };
 const at = (mask: Mask, x: number, y: number) => mask.data[y * mask.width + x];

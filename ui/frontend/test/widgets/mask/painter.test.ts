@@ -2,11 +2,12 @@ import { flushSync } from 'svelte';
 import { beforeEach, expect, it, vi } from 'vitest';
 import { BridgeError } from '../../../src/core/bridge';
 import { Painting } from '../../../src/canvas/widgets/mask/painting.svelte';
-import { coverage, emptyMask, fillAll, type Area } from '../../../src/canvas/widgets/mask/mask';
+import { emptyMask, fillAll, type Area } from '../../../src/canvas/widgets/mask/mask';
 import * as png from '../../../src/canvas/widgets/mask/png';
 import Widget from '../../../src/canvas/widgets/Widget.svelte';
 import { PARAMS } from '../param';
 import { click, press, stage } from '../stage.svelte';
+import { coverage } from './coverage';
 
 const upload = vi.fn();
 const pictures = { base: () => '', bridge: { upload, pictureUrl: (value: string) => `/see/${value}` } };

@@ -156,13 +156,6 @@ export function invert(mask: Mask): Area {
   return whole(mask);
 }
 
-/** How much of the mask is painted, in 0..1. */
-export function coverage(mask: Mask): number {
-  let sum = 0;
-  for (const value of mask.data) sum += value;
-  return sum / (255 * mask.data.length);
-}
-
 /** The brightness (ITU-R BT.601, as Pillow counts) of pixels in RGBA, which have no transparent ones. */
 export function fromPixels(rgba: Uint8ClampedArray, [width, height]: Size): Mask {
   const mask = emptyMask([width, height]);
