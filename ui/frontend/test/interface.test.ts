@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Catalogue } from '../src/core/catalogue';
 import * as form from '../src/core/interface';
 import type { WorkflowJson } from '../src/core/types';
 import { catalogue } from './catalogue-for-tests';
@@ -11,6 +12,7 @@ const workflow: WorkflowJson = {
     one: { type: 'paint', inputs: { embeds: 'prompt.embeds' } },
     two: { type: 'paint', inputs: { embeds: 'prompt.embeds', seed: 'dice.value' } },
     dice: { type: 'dice' },
+    shown: { type: 'show', inputs: { image: 'one.image' } },
     stranger: { type: 'pack/unknown', params: { x: 1 } },
   },
   interface: {
@@ -89,6 +91,11 @@ describe('what the form has', () => {
     expect(problem('prompt.image', 'outputs')).toBe('Words has no output "image"');
     expect(problem('stranger.x')).toMatch('not installed');
     expect(problem('two.seed')).toMatch('a wire sets it');
+    // An output may be called like an input that is linked.
+    const outputs = [{ ...catalogue.node('paint')!.outputs[0] }];
+    const show = { ...catalogue.node('show')!, outputs };
+    const both = new Catalogue({ ...catalogue.spec, nodes: { ...catalogue.spec.nodes, show } });
+    expect(form.targetProblem(workflow, both, 'outputs', 'shown.image')).toBe(null);
   });
 });
 

@@ -199,7 +199,7 @@ export class Editor {
   /** Params that change together are one step. */
   setParams(id: string, values: Record<string, unknown>): void {
     let result = this.workflow;
-    for (const [name, value] of Object.entries(values)) {
+    for (const [name, value] of Object.entries({ ...values, ...this.following(id, values) })) {
       // Null says no more than nothing.
       result = edits.setParam(result, id, name, value === null ? undefined : value);
     }

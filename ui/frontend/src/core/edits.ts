@@ -88,11 +88,15 @@ export function setMode(workflow: WorkflowJson, ids: Iterable<string>, mode: Mod
 
 export function moveNodes(workflow: WorkflowJson, places: Map<string, [number, number]>): WorkflowJson {
   const nodes = { ...workflow.nodes };
+  let moved = false;
   for (const [id, position] of places) {
     const node = nodes[id];
-    if (node) nodes[id] = tidy({ ...node, ui: { ...node.ui, position: rounded(position) } });
+    const [x, y] = rounded(position);
+    if (!node || (node.ui?.position?.[0] === x && node.ui.position[1] === y)) continue;
+    nodes[id] = tidy({ ...node, ui: { ...node.ui, position: [x, y] } });
+    moved = true;
   }
-  return { ...workflow, nodes };
+  return moved ? { ...workflow, nodes } : workflow;
 }
 
 const rounded = ([x, y]: [number, number]): [number, number] => [Math.round(x), Math.round(y)];

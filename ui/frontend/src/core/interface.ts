@@ -78,7 +78,8 @@ export function targetProblem(
   if (!spec) return `"${id}" is of a type that is not installed here`;
   const known = side === 'inputs' ? paramOf(spec, port) : outputOf(spec, port);
   if (!known) return `${spec.title} has no ${side === 'inputs' ? 'param' : 'output'} "${port}"`;
-  if (isLinked(workflow.nodes[id], port)) return 'a wire sets it: it counts only once the wire is cut';
+  if (side === 'inputs' && isLinked(workflow.nodes[id], port))
+    return 'a wire sets it: it counts only once the wire is cut';
   return null;
 }
 

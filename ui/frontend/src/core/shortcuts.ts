@@ -162,9 +162,9 @@ export function pressed(event: KeyboardEvent): ShortcutId | null {
   return shortcut.id;
 }
 
-/** A check box takes no text, so letters typed on it may be shortcuts. */
+/** A check box or a slider takes no text, so letters typed on it may be shortcuts. */
 function isSwitch(part: Element): boolean {
-  return part instanceof HTMLInputElement && (part.type === 'checkbox' || part.type === 'radio');
+  return part instanceof HTMLInputElement && ['checkbox', 'radio', 'range'].includes(part.type);
 }
 
 const ON_MAC: Record<string, string> = { Ctrl: '⌘', Shift: '⇧', Alt: '⌥' };
