@@ -90,6 +90,17 @@ describe('the gallery', () => {
     expect(onlook).toHaveBeenCalledWith(0);
   });
 
+  it('shows hundreds a page at a time', () => {
+    const many = Array.from({ length: 100 }, (_, index) => result(`r${index}`, index, {}));
+    const { all, button } = open(many);
+    expect(all('article')).toHaveLength(40);
+    click(button('Show older ones (60)'));
+    click(button('Show older ones (20)'));
+    expect(all('article')).toHaveLength(100);
+    expect(all<HTMLImageElement>('img').at(-1)!.getAttribute('src')).toBe('/r0.webp');
+    expect(() => button('Show older ones (0)')).toThrow();
+  });
+
   it('compares two, the older one first', () => {
     const { all, button, oncompare } = open(results);
     const boxes = all<HTMLInputElement>('input[type=checkbox]');

@@ -207,6 +207,16 @@ export class Editor {
     this.edit(`${this.title(id)}: ${names}`, result, `param ${id} ${names}`);
   }
 
+  /** Where a choice is called like a file param (a mask's shape "painted"), giving the file makes that choice. */
+  private following(id: string, values: Record<string, unknown>): Record<string, string> {
+    const params = this.spec(id)?.params ?? [];
+    const given = params.filter((param) => param.file && values[param.name]).map(({ name }) => name);
+    const found = given.flatMap((name) =>
+      params.filter((param) => param.choices?.includes(name)).map((param) => [param.name, name] as const),
+    );
+    return Object.fromEntries(found);
+  }
+
   setUi(
     id: string,
     patch: Parameters<typeof edits.setUi>[2],

@@ -4,7 +4,6 @@ import { Catalogue } from '../core/catalogue';
 import { isWorkflow, readPaste } from '../core/clipboard';
 import { emptyWorkflow, setParam } from '../core/edits';
 import { download, fileName, kindOf, mayCarryWorkflow, refuse } from '../core/files';
-import { describeProblem } from '../core/problems';
 import { recall } from '../core/recall';
 import { rollSeeds } from '../core/seeds';
 import { showDiff, type Shown } from '../core/shown';
@@ -138,12 +137,11 @@ export class Session {
 
   private async openFile(file: File, quiet: boolean): Promise<boolean> {
     try {
-      const { workflow, problems } = await this.bridge.open(file, file.name);
+      const { workflow } = await this.bridge.open(file, file.name);
       if (!isWorkflow(workflow)) throw new Error(`${file.name} is not a workflow`);
       this.show(workflow, { base: '' });
       const stem = file.name.replace(/\.\w+$/, '');
       if (!workflow.name) this.editor.edit('Name', { ...this.editor.workflow, name: stem });
-      if (problems.length) this.complain(problems.slice(0, 3).map(describeProblem).join(' · '));
       return true;
     } catch (error) {
       if (!quiet) this.complain(`${file.name}: ${sentence(error)}`);
