@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nodes.systems import SYSTEMS
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -37,6 +39,7 @@ def denoise(
     device = unet.device
     schedule = choose(unet.scheduler, scheduler)
     run = schedule.start(span.steps)
+    weight = SYSTEMS[unet.system].weight(guidance)
     generators = dice(seed, task.rows)
     noise = (
         roll(generators, task.shape, device)
@@ -63,8 +66,8 @@ def denoise(
         predict = _predictor(model, unet, task, start, keep)
         for i in range(span.first, span.end):
             output = predict(x, run.timesteps[i])
-            if task.negative_image_embeds is not None:
-                output = guided(output, guidance, task.shape[0])
+            if task.away is not None:
+                output = guided(output, weight, task.shape[0])
             drawn = roll(generators, task.shape, device) if run.noisy(i) else None
             look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
             x = run.step(i, output, x, drawn)
@@ -89,13 +92,15 @@ def _predictor(
     def placed(array: Any) -> Tensor:
         return torch.tensor(array, device=unet.device).to(dtype)
 
-    halves = [half for half in (task.negative_image_embeds, task.image_embeds) if half is not None]
-    hint = None if task.hint is None else placed(task.hint)
-    condition = model.condition(torch.cat([placed(half) for half in halves]), hint)
+    halves = [half for half in (task.away, task.towards) if half is not None]
+    lead = {name: torch.cat([placed(half[name]) for half in halves]) for name in task.towards}
+    hint = {} if task.hint is None else {"hint": placed(task.hint)}
+    condition = model.condition(**lead, **hint)
     beside = None
     if unet.variant == "inpaint":
         assert start is not None and keep is not None  # planning sees to it
-        beside = torch.cat([start * keep, keep], dim=1)
+        arrange = SYSTEMS[unet.system].beside
+        beside = torch.cat([start * keep, keep], dim=1) if arrange is None else arrange(start, keep)
 
     def predict(x: Tensor, t: int) -> Tensor:
         inputs = x if beside is None else torch.cat([x, beside], dim=1)

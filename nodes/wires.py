@@ -137,6 +137,16 @@ class TextEmbeds(Value):
                 f"hidden_states and attention_mask differ in their number of tokens: {self.shapes}"
             )
 
+    def of_the_empty_prompt(self) -> "TextEmbeds":
+        """What the same encoder made of the empty prompt, one row; ValueError where that is not known."""
+        pooled, hidden, mask = self.empty_text_embeds, self.empty_hidden_states, self.empty_attention_mask
+        if pooled is None or hidden is None or mask is None:
+            raise ValueError(
+                "these text embeds do not know the empty prompt, which guidance leads away from: "
+                "link a negative prompt, or set guidance to 1"
+            )
+        return TextEmbeds(pooled, hidden, mask, self.system)
+
 
 @wire(
     name="image_embeds", title="Image embeds", colour="#e8599f", help="A picture's meaning, as CLIP sees it."

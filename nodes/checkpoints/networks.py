@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodes.checkpoints import encoders, tensors
+from nodes.systems import SYSTEMS
+from nodes.text_encoders import encoder_of
 from nodes.wires import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def _build(handle: Handle, where: str) -> nn.Module:
     import torch
 
     if isinstance(handle, TextEncoder):
-        return encoders.text_encoder(handle.config, where)
+        return encoder_of(handle).build(handle.config, where)
     if isinstance(handle, ImageEncoder):
         return encoders.image_encoder(handle.config, where)
     if isinstance(handle, DepthEstimator):
@@ -43,13 +45,9 @@ def _build(handle: Handle, where: str) -> nn.Module:
 
             return PriorTransformer(PriorConfig.read(handle.config))
         if isinstance(handle, UNet):
-            from nodes.networks import unet
-
-            return unet.UNet(unet.UNetConfig.read(handle.config))
+            return SYSTEMS[handle.system].unet(handle.config)
         if isinstance(handle, MoVQ):
-            from nodes.networks import movq
-
-            return movq.MoVQ(movq.MoVQConfig.read(handle.config))
+            return SYSTEMS[handle.system].autoencoder(handle.config)
     raise TypeError(f"{type(handle).__name__} names no network")
 
 

@@ -34,7 +34,7 @@ def load(
     _check(network, stored, files[0].parent)
     state = dict(_read(stored, getattr(torch, dtype), device))
     network.load_state_dict(state, strict=True, assign=True)
-    _materialise_positions(network, device)
+    _materialise_buffers(network, device)
     network.requires_grad_(False).eval()
 
 
@@ -103,17 +103,20 @@ def _read(
             raise CheckpointError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _materialise_positions(network: nn.Module, device: str) -> None:
-    """Give CLIP's `position_ids` their values: buffers that no file has, and that were built without data."""
+def _materialise_buffers(network: nn.Module, device: str) -> None:
+    """Give constant buffers of encoders their values: no file has them, and they were built without data."""
     import torch
 
     for name, buffer in list(network.named_buffers()):
         if buffer.is_meta:
             owner, _, leaf = name.rpartition(".")
-            if leaf != "position_ids":
+            if leaf == "position_ids":
+                values = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            elif leaf == "token_type_ids":
+                values = torch.zeros(buffer.shape, dtype=buffer.dtype, device=device)
+            else:
                 raise NotImplementedError(f"the buffer {name} has no value in any file")
-            positions = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            network.get_submodule(owner).register_buffer(leaf, positions, persistent=False)
+            network.get_submodule(owner).register_buffer(leaf, values, persistent=False)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""The denoiser of Kandinsky 2.2: a convolutional UNet with attention, guided by an image embedding.
+"""The denoiser of Kandinsky 2.1 and 2.2: a convolutional UNet with attention, led by an image embedding.
 
-Parameter names are those of diffusers' `UNet2DConditionModel`. The 9-channel variant (inpainting) takes
-masked latents and a mask beside the latents; the ControlNet variant adds features of a hint picture itself.
+That of 2.1 is led by a text as well: its tokens follow those of the image in the context. Parameter names are
+those of diffusers' `UNet2DConditionModel`. The 9-channel variant (inpainting) takes masked latents and a mask
+beside the latents; the ControlNet variant adds features of a hint picture itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from nodes.networks.config import read_sizes, require
 from nodes.networks.layers import TimeEmbedding, modulate, silu, sinusoid, to_map, to_tokens
 
-CONTEXT_TOKENS = 32
+IMAGE_TOKENS = 32  # what an image embedding becomes in the context
+IMAGE_TOKENS_BESIDE_TEXT = 10
 ATTENTION_NORM_EPS = 1e-5
 HINT_WIDTHS = (16, 16, 32, 32, 96, 96, 256, 4)
 HINT_STRIDES = (1, 1, 2, 1, 2, 1, 2, 1)
@@ -75,8 +77,8 @@ class UNetConfig:
     attention_head_dim: int
     cross_attention_dim: int
     encoder_hid_dim: int
-    encoder_hid_dim_type: Literal["image_proj"]
-    addition_embed_type: Literal["image", "image_hint"]
+    encoder_hid_dim_type: Literal["image_proj", "text_image_proj"]
+    addition_embed_type: Literal["image", "image_hint", "text_image"]
     norm_num_groups: int = 32
     norm_eps: float = 1e-5
 
@@ -98,6 +100,13 @@ class UNetConfig:
                 require(
                     channels % size == 0, NAME, field, size, f"a divisor of block_out_channels' {channels}"
                 )
+        added, fits = self.addition_embed_type, self.reads_text == (self.addition_embed_type == "text_image")
+        require(fits, NAME, "addition_embed_type", added, f"one that fits {self.encoder_hid_dim_type!r}")
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether this is a UNet of Kandinsky 2.1."""
+        return self.encoder_hid_dim_type == "text_image_proj"
 
     @property
     def factor(self) -> int:
@@ -117,21 +126,50 @@ class Condition:
     embedding: Tensor  # (B, time_width), added to that of the time
     context: tuple[
         tuple[Tensor, Tensor], ...
-    ]  # keys and values (B, 32, C) for each attention layer, in order
+    ]  # keys and values (B, tokens, C) for each attention layer, in order
     hint: Tensor | None  # (B, 4, h, w)
 
 
 class ImageContext(nn.Module):
-    """An image embedding as tokens to attend to."""
+    """An image embedding as tokens to attend to (Kandinsky 2.2)."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        self.image_embeds = nn.Linear(config.encoder_hid_dim, CONTEXT_TOKENS * config.cross_attention_dim)
+        self.image_embeds = nn.Linear(config.encoder_hid_dim, IMAGE_TOKENS * config.cross_attention_dim)
         self.norm = nn.LayerNorm(config.cross_attention_dim)
 
     def forward(self, image_embeds: Tensor) -> Tensor:
         """image_embeds (B, D) -> (B, 32, cross_attention_dim)."""
-        return self.norm(self.image_embeds(image_embeds).unflatten(1, (CONTEXT_TOKENS, -1)))
+        return self.norm(self.image_embeds(image_embeds).unflatten(1, (IMAGE_TOKENS, -1)))
+
+
+class TextImageContext(nn.Module):
+    """An image embedding and the tokens of a text to attend to (Kandinsky 2.1)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        width = config.cross_attention_dim
+        self.image_embeds = nn.Linear(width, IMAGE_TOKENS_BESIDE_TEXT * width)
+        self.text_proj = nn.Linear(config.encoder_hid_dim, width)
+
+    def forward(self, image_embeds: Tensor, hidden_states: Tensor) -> Tensor:
+        """image_embeds (B, D), hidden_states (B, L, encoder_hid_dim) -> (B, 10 + L, cross_attention_dim)."""
+        tokens = self.image_embeds(image_embeds).unflatten(1, (IMAGE_TOKENS_BESIDE_TEXT, -1))
+        return torch.cat([tokens, self.text_proj(hidden_states)], dim=1)
+
+
+class TextImageEmbedding(nn.Module):
+    """An image embedding and a pooled text as a vector beside that of the time (Kandinsky 2.1)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.text_proj = nn.Linear(config.cross_attention_dim, config.time_width)
+        self.text_norm = nn.LayerNorm(config.time_width)
+        self.image_proj = nn.Linear(config.cross_attention_dim, config.time_width)
+
+    def forward(self, image_embeds: Tensor, text_embeds: Tensor) -> Tensor:
+        """image_embeds (B, D), text_embeds (B, D) -> (B, time_width)."""
+        return self.image_proj(image_embeds) + self.text_norm(self.text_proj(text_embeds))
 
 
 class ImageEmbedding(nn.Module):
@@ -204,7 +242,7 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
 
     def context(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Context tokens (B, 32, cross_attention_dim) -> their keys and values, each (B, 32, C)."""
+        """Context tokens (B, L, cross_attention_dim) -> their keys and values, each (B, L, C)."""
         return self.add_k_proj(tokens), self.add_v_proj(tokens)
 
     def forward(self, x: Tensor, context: tuple[Tensor, Tensor]) -> Tensor:
@@ -296,8 +334,8 @@ class UNet(nn.Module):
         widths = config.block_out_channels
         self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(widths[0], config.time_width)
-        self.encoder_hid_proj = ImageContext(config)
-        self.add_embedding = ImageEmbedding(config)
+        self.encoder_hid_proj = TextImageContext(config) if config.reads_text else ImageContext(config)
+        self.add_embedding = TextImageEmbedding(config) if config.reads_text else ImageEmbedding(config)
 
         self.down_blocks = nn.ModuleList()
         skips = [widths[0]]
@@ -317,24 +355,36 @@ class UNet(nn.Module):
         self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[0], eps=config.norm_eps)
         self.conv_out = nn.Conv2d(widths[0], config.out_channels, 3, padding=1)
 
-    def condition(self, image_embeds: Tensor, hint: Tensor | None = None) -> Condition:
+    def condition(
+        self,
+        image_embeds: Tensor,
+        hint: Tensor | None = None,
+        *,
+        text_embeds: Tensor | None = None,
+        hidden_states: Tensor | None = None,
+    ) -> Condition:
         """Do all the work that depends on neither latents nor time.
 
-        image_embeds (B, D); hint (B, 3, 8h, 8w) in 0..1, for the ControlNet variant only. A hint of fewer
-        rows is repeated as a whole: one serves the negative and the positive half of a guidance batch.
-        Raises ValueError if a hint is missing or not wanted.
+        image_embeds (B, D); text_embeds (B, D) and hidden_states (B, L, encoder_hid_dim) for Kandinsky 2.1
+        only; hint (B, 3, 8h, 8w) in 0..1, for the ControlNet variant only. A hint of fewer rows is repeated
+        as a whole: one serves the negative and the positive half of a guidance batch. Raises ValueError for
+        what is missing or not wanted.
         """
         wants_hint = self.config.addition_embed_type == "image_hint"
         if wants_hint is not (hint is not None):
             raise ValueError(f"This UNet takes {'a' if wants_hint else 'no'} hint picture.")
         features = None
         if hint is not None:
-            features = self.add_embedding.input_hint_block(hint)
+            features = self.add_embedding.get_submodule("input_hint_block")(hint)
             features = features.repeat(len(image_embeds) // len(hint), 1, 1, 1)
-        tokens = self.encoder_hid_proj(image_embeds)
+        text = [part for part in (text_embeds, hidden_states) if part is not None]
+        if len(text) != 2 * self.config.reads_text:
+            raise ValueError(f"This UNet takes {'a' if self.config.reads_text else 'no'} text.")
+        embedding = self.add_embedding(image_embeds, *text[:1])
+        tokens = self.encoder_hid_proj(image_embeds, *text[1:])
         attentions = (layer for layer in self.modules() if isinstance(layer, Attention))
         context = tuple(layer.context(tokens) for layer in attentions)
-        return Condition(self.add_embedding(image_embeds), context, features)
+        return Condition(embedding, context, features)
 
     def forward(self, x: Tensor, t: Tensor | float, condition: Condition) -> Tensor:
         """x (B, in_channels, h, w) at time t, one number or (B,) -> (B, out_channels, h, w).
