@@ -1,8 +1,8 @@
 """The image autoencoder of Kandinsky 2.0: a variational one, as latent diffusion uses.
 
 High-Resolution Image Synthesis with Latent Diffusion Models, Rombach et al. 2021 (arXiv 2112.10752), section
-3.1. Parameter names are those of diffusers' `AutoencoderKL`. The encoder is MoVQ's; the decoder is MoVQ's too,
-but its normalisations do not look at the latents.
+3.1. Parameter names are those of diffusers' `AutoencoderKL`. Encoder and decoder are MoVQ's, except that no
+normalisation looks at the latents.
 """
 
 from collections.abc import Mapping
@@ -79,7 +79,7 @@ class Decoder(nn.Module):
 
 
 class KLAutoencoder(nn.Module):
-    """Image autoencoder whose latents are Gaussian, 1/`config.factor` of the picture's size along each side."""
+    """Image autoencoder with normal latents, 1/`config.factor` of the picture's size along each side."""
 
     def __init__(self, config: KLConfig) -> None:
         super().__init__()
@@ -99,5 +99,5 @@ class KLAutoencoder(nn.Module):
         return means * self.config.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
-        """scaled latents (B, latent_channels, h, w) -> image (B, 3, h*factor, w*factor) in -1..1, unclamped."""
+        """latents (B, latent_channels, h, w), scaled -> image (B, 3, h*factor, w*factor) in -1..1."""
         return self.decoder(self.post_quant_conv(latents / self.config.scaling_factor))
