@@ -37,7 +37,7 @@ def denoise(
     from nodes.schedulers.choose import scheduler as choose
 
     device = unet.device
-    schedule = choose(unet.scheduler, scheduler)
+    schedule = choose(unet.others.get(scheduler or "", unet.scheduler), scheduler)
     run = schedule.start(span.steps)
     weight = SYSTEMS[unet.system].weight(guidance)
     generators = dice(seed, task.rows)

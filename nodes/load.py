@@ -61,7 +61,7 @@ PRIOR_FOLDERS: Folders = {
     "prior": (("prior",), ("scheduler",)),
 }
 DECODER_FOLDERS: Folders = {
-    "unet": (("unet",), ("scheduler",), inspect.MOVQ),
+    "unet": (("unet",), ("scheduler",), ("ddpm_scheduler",), inspect.MOVQ),
     "movq": (inspect.MOVQ,),
     "text_encoder": (("text_encoder",), ("tokenizer",)),
 }

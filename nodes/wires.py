@@ -288,6 +288,8 @@ class UNet(Handle):
 
     part: ClassVar[str] = "unet"
     scheduler: Mapping[str, Any] = field(compare=False, repr=False)  # scheduler_config.json
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """Schedulers that the checkpoint ships besides, by the names that people choose them by."""
     latent_channels: int
     latent_factor: int  # pixels a latent stands for, in each direction
     preview: LatentPreview | None

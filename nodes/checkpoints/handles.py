@@ -19,6 +19,7 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
+    "sentencepiece.bpe.model",
 )
 
 
@@ -104,12 +105,15 @@ def prior(origin: Origin) -> Prior:
 def unet(origin: Origin, folder: str) -> UNet:
     """The UNet in `folder`, its scheduler, and what its latents are."""
     path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    others = inspect.read_other_schedulers(origin.checkpoint)
     factor, channels = inspect.latent_facts(origin.checkpoint)
     part = origin.read(folder)
     inspect.check_unet(part, channels)
+    files = [path, *(file for file, _ in others.values())]
     return UNet(
-        **origin.fields(part, path, facts=(factor, channels)),
+        **origin.fields(part, *files, facts=(factor, channels)),
         scheduler=scheduler,
+        others={name: config for name, (_, config) in others.items()},
         latent_channels=channels,
         latent_factor=factor,
         preview=inspect.latent_preview(origin.recommended, channels),

@@ -149,6 +149,12 @@ def read_scheduler(checkpoint: Checkpoint) -> tuple[Path, Mapping[str, Any]]:
     return path, read_json(path)
 
 
+def read_other_schedulers(checkpoint: Checkpoint) -> dict[str, tuple[Path, Mapping[str, Any]]]:
+    """Configs of schedulers that lie beside the one that is used if none is chosen, by name: 2.1 has two."""
+    found = {name: checkpoint.find(f"{name}_scheduler/scheduler_config.json") for name in ("ddpm", "ddim")}
+    return {name: (path, read_json(path)) for name, path in found.items() if path is not None}
+
+
 def read_image_processor(checkpoint: Checkpoint) -> tuple[Path | None, Mapping[str, Any]]:
     """How pictures are prepared for the image encoder; {} where it does not say, which is CLIP's way."""
     path = checkpoint.find(
