@@ -212,8 +212,9 @@ def _check_fit(handle: Prior, values: Sequence[TextEmbeds | ImageEmbeds]) -> Non
     for value in values:
         if value.system != handle.system:
             raise ValueError(f"these embeds are of Kandinsky {value.system}, the prior is of {handle.system}")
-        size = next(iter(value.shapes.values()))[1]
-        if size != handle.embedding_dim:
-            raise ValueError(
-                f"these embeds have {size} numbers a row, the prior takes {handle.embedding_dim}"
-            )
+        for name, shape in value.shapes.items():
+            if name != "attention_mask" and shape[-1] != handle.embedding_dim:
+                raise ValueError(
+                    f"these {name.replace('_', ' ')} have {shape[-1]} numbers a row, the prior takes "
+                    f"{handle.embedding_dim}"
+                )

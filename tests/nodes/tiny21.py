@@ -98,7 +98,12 @@ def tiny_prior21(path: Path, seed: int = 0) -> Path:
 
 
 def tiny_decoder21(
-    path: Path, variant: str = "text2img", seed: int = 0, movq: Any = None, **unet_changes: Any
+    path: Path,
+    variant: str = "text2img",
+    seed: int = 0,
+    movq: Any = None,
+    clip: bool = False,
+    **unet_changes: Any,
 ) -> Path:
     """A whole decoder checkpoint in the layout of kandinsky-2-1 or kandinsky-2-1-inpaint; returns `path`."""
     tokenizer = tiny_xlm_tokenizer()
@@ -106,7 +111,7 @@ def tiny_decoder21(
         text_encoder=tiny_multilingual_clip(len(tokenizer), seed + 6),
         tokenizer=tokenizer,
         unet=tiny_unet21(variant, seed + 1, **unet_changes),
-        scheduler=DDIMScheduler(**DDIM),
+        scheduler=DDIMScheduler(**{**DDIM, "clip_sample": clip}),
         movq=movq or tiny.tiny_movq(seed + 2),
     )
     pipeline.save_pretrained(path)
