@@ -10,8 +10,8 @@ from transformers import AutoTokenizer, CLIPTokenizer
 from nodes.miniature import captions, tokens
 from nodes.miniature.captions import VOCABULARY, caption, full_caption, noisy_caption, words_of
 from nodes.miniature.data import scene
-from nodes.miniature.render import HORIZON_DEPTH, render
-from nodes.miniature.scenes import COLOUR_RGB, COLOURS, SHAPES, from_row
+from nodes.miniature.render import render
+from nodes.miniature.scenes import COLOUR_RGB, COLOURS, HORIZON_DEPTH, SHAPES, from_row
 
 
 @pytest.mark.parametrize("number", range(5))

@@ -8,8 +8,8 @@ import torch
 from safetensors import safe_open
 
 from nodes.miniature.captions import VOCABULARY
-from nodes.miniature.judge import WEIGHTS, open_judge
-from nodes.miniature.sampling import Miniature
+from nodes.miniature.judge import open_judge
+from nodes.miniature.painting import WEIGHTS, Painter
 from nodes.miniature.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
 
 
