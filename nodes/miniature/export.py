@@ -196,7 +196,9 @@ def main() -> None:
     """Command line: export the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", type=Path, default=WEIGHTS)
-    parser.add_argument("--only", nargs="+", choices=tuple(ADDITIONS), help="these stages, into what is there")
+    parser.add_argument(
+        "--only", nargs="+", choices=tuple(ADDITIONS), help="these stages, into what is there"
+    )
     arguments = parser.parse_args()
     if arguments.only:
         for stage in arguments.only:

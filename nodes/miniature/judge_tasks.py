@@ -124,7 +124,9 @@ def inpainting(bench: Bench, count: int) -> dict[str, Figure]:
         number = np.array(which)[:, None, None] + 1
         hole = boxes((ids == number) | (wanted_ids == number))
         soft = Mask(feather(hole, FEATHER))
-        embeds = bench.painter.imagine([full_caption(attributes) for attributes in words], bench.settings, seed)
+        embeds = bench.painter.imagine(
+            [full_caption(attributes) for attributes in words], bench.settings, seed
+        )
         given = {"latents": bench.painter.encode(before), "mask": soft}
         painted = bench.painter.paint(embeds, bench.settings, seed, "inpaint", given)
         after = from_image(composite(to_image(before), to_image(painted), soft))
@@ -177,7 +179,9 @@ def depth(bench: Bench, count: int) -> dict[str, Figure]:
     made_near, real_near, near = torch.cat(seen), torch.cat(real), torch.cat(hints)
     usual = near.mean(0)
     return {
-        "depth against the hint, correlation": mean(correlation(made_near, near), correlation(real_near, near)),
+        "depth against the hint, correlation": mean(
+            correlation(made_near, near), correlation(real_near, near)
+        ),
         "the same, less the mean depth map": mean(
             correlation(made_near - usual, near - usual), correlation(real_near - usual, near - usual)
         ),
@@ -188,7 +192,7 @@ def depth(bench: Bench, count: int) -> dict[str, Figure]:
 
 def image(bench: Bench, count: int) -> dict[str, Figure]:
     """A real render is painted anew by the caption of the next scene, at two strengths."""
-    result = {}
+    result: dict[str, Figure] = {}
     for strength in (0.3, 0.8):
         layout, ground, right = [], [], []
         for seed, scenes in bench.scenes(count):
@@ -260,7 +264,7 @@ def likelihood(judge: JudgeNet, pictures: Tensor, first: Tensor, second: Tensor)
 
 def samplers(bench: Bench, count: int) -> dict[str, Figure]:
     """Few steps of DPM-Solver++ against many of DDPM, on the same prompts."""
-    result = {}
+    result: dict[str, Figure] = {}
     for scheduler, steps in (("dpmpp_2m", FEW_STEPS), ("ddpm", MANY_STEPS)):
         settings, marks, real = replace(bench.settings, scheduler=scheduler, steps=steps), [], []
         for seed, scenes in bench.scenes(count):

@@ -74,9 +74,7 @@ class Painter:
 
     def decode(self, latents: Latents) -> Tensor:
         """Pictures (B, 3, H, W) in -1..1 of latents."""
-        return from_image(
-            movq_decode(_decoder(self.root, "text2img").movq, latents, progress=silent())
-        )
+        return from_image(movq_decode(_decoder(self.root, "text2img").movq, latents, progress=silent()))
 
     def paint(
         self,

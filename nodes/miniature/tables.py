@@ -11,6 +11,7 @@ import argparse
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,13 +105,13 @@ def part(path: Path, images: NDArray[np.uint8], start: int, edits: int) -> None:
     torch.set_num_threads(1)
     movq, vision = open_movq(), open_vision()
     elsewhere = np.stack([moved_picture(number) for number in range(start, start + len(images))])
-    made = [encode(movq, images), embed(vision, images), embed(vision, elsewhere)]
+    made: list[NDArray[Any]] = [encode(movq, images), embed(vision, images), embed(vision, elsewhere)]
     if edits:
         pictures, cells = zip(*(edit(number) for number in range(start, start + edits)), strict=True)
         others = np.stack(pictures)
         made += [encode(movq, others), embed(vision, others), np.stack(cells)]
     beside = path.with_suffix(".partial.npz")
-    np.savez(beside, **dict(zip(NAMES, made, strict=False)))
+    np.savez(beside, **dict(zip(NAMES, made, strict=False)))  # type: ignore[arg-type]  # numpy's own stub
     beside.rename(path)
 
 

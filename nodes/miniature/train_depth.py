@@ -101,7 +101,15 @@ def train(
     model = build()
     model.train()
     stage = Stage(
-        "depth", model, folder, minutes=minutes, peak=1e-3, seed=seed, decay=0.02, warm_up=0.05, max_steps=max_steps
+        "depth",
+        model,
+        folder,
+        minutes=minutes,
+        peak=1e-3,
+        seed=seed,
+        decay=0.02,
+        warm_up=0.05,
+        max_steps=max_steps,
     )
     for rng in stage.steps():
         chosen = np.sort(rng.integers(0, data.training, BATCH))

@@ -29,8 +29,8 @@ from torch import Tensor
 from nodes.masking import eroded
 from nodes.miniature import train_unet
 from nodes.miniature.data import WORK, Data, load, training_count
-from nodes.miniature.parallel import together
 from nodes.miniature.painting import WEIGHTS
+from nodes.miniature.parallel import together
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
 from nodes.miniature.training import Stage, channels_last
 from nodes.networks.unet import UNet, UNetConfig
