@@ -31,6 +31,12 @@ def text_encode(
 
     Words beyond the encoder's limit are cut off, and a small checkpoint does not know every word; both are
     reported. An empty prompt is fine.
+
+    The miniature draws one or two of: sphere, cube, cone, cylinder, ring, star, house, tree; in red, orange,
+    yellow, green, blue, purple, pink or white; small, medium or large; on the left, in the middle, on the
+    right; one left of, right of, in front of or behind the other; on grass, sand, snow, water or stone; by
+    day, at sunset, at night or in a storm. "a large red cube left of a small blue ring on sand at sunset" is
+    a good prompt for it.
     """
     from nodes.checkpoints.residency import opened
     from nodes.text_encoders import encoder_of
