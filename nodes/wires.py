@@ -200,6 +200,13 @@ class LatentPreview(NamedTuple):
     bias: tuple[float, float, float]
 
 
+class Lora(NamedTuple):
+    """Low-rank changes to a network's weights, in a safetensors file, and how much of them is added."""
+
+    file: Path
+    weight: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Handle:
     """A part of a checkpoint: where its weights lie and what its configs say. Opens nothing.
@@ -222,6 +229,7 @@ class Handle:
     fingerprint: str
     config: Mapping[str, Any] = field(compare=False, repr=False)  # config.json of the part
     recommended: Mapping[str, Any] = field(compare=False, repr=False)  # recommended.json, {} without one
+    loras: tuple[Lora, ...] = ()  # added to the weights when they are opened; part of the fingerprint
 
     @property
     def cache_key(self) -> str:

@@ -60,6 +60,10 @@ def open_network(handle: Handle, device: str) -> nn.Module:
 
     network = build(handle)
     tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED)
+    if handle.loras:
+        from nodes.checkpoints.merge import merge
+
+        merge(network, handle)
     if isinstance(handle, CONVOLUTIONAL):
         # Convolutions are faster so on CPUs, and those in half precision on GPUs.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -70,6 +70,19 @@ def read_header(path: Path) -> dict[str, Stored]:
     return {name: Stored(path, entry["dtype"], tuple(entry["shape"])) for name, entry in tensors.items()}
 
 
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What a safetensors file says of itself beside its tensors: texts by name, {} without any.
+
+    Raises CheckpointError for a broken file.
+    """
+    _, header = _read_header_bytes(path)
+    try:
+        found = json.loads(header).get("__metadata__") or {}
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise CheckpointError(f"{path} has a broken safetensors header: {_first_line(error)}") from None
+    return MappingProxyType(found if isinstance(found, dict) else {})
+
+
 def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int]:
     """Where a tensor's data begins and ends; ValueError unless that is as long as its shape and dtype say."""
     shape, (start, stop) = entry["shape"], entry["data_offsets"]
