@@ -13,7 +13,8 @@ from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, 
 Source = Annotated[
     str,
     Fixed(),
-    "miniature, a folder (./my-checkpoint), its name in the models folder, or a hub id (owner/name).",
+    "miniature, a folder or a .safetensors file (./my-checkpoint), its name in the models folder, or a hub "
+    "id (owner/name).",
 ]
 Revision = Annotated[str, Fixed(), "Branch, tag or commit of a hub checkpoint; empty is its main branch."]
 DType = Annotated[
@@ -87,6 +88,8 @@ def load_prior(
     checkpoint = _find(source, revision, environment, placement, "prior", PRIOR_FOLDERS, wanted)
     recommended = inspect.read_recommended(checkpoint, inspect.PRIOR_DEFAULTS)
     origin = Origin(checkpoint, placement, inspect.prior_system(checkpoint), "text2img", recommended)
+    if checkpoint.root.is_file():
+        wanted = wanted & {"prior"}
     return PriorParts(
         handles.text_encoder(origin) if "text_encoder" in wanted else None,  # type: ignore[arg-type]
         handles.image_encoder(origin) if "image_encoder" in wanted else None,  # type: ignore[arg-type]
@@ -115,6 +118,8 @@ def load_decoder(
     folder, system, found = inspect.choose_unet(checkpoint, variant)
     recommended = inspect.read_recommended(checkpoint, inspect.DECODER_DEFAULTS)
     origin = Origin(checkpoint, placement, system, found, recommended)
+    if checkpoint.root.is_file():
+        wanted = wanted & {"unet"}
     reads_text = system == "2.1" and "text_encoder" in wanted
     return DecoderParts(
         handles.unet(origin, folder) if "unet" in wanted else None,  # type: ignore[arg-type]

@@ -236,6 +236,13 @@ class Handle:
         """What the results of a node that uses this part depend on."""
         return ":".join((self.part, self.system, self.variant, self.dtype, self.fingerprint))
 
+    @property
+    def description(self) -> str:
+        """What was found, for people: system, task, size, precision. Reads the headers of the weights."""
+        from nodes.checkpoints.report import describe
+
+        return describe(self)
+
 
 @wire(
     name="text_encoder",

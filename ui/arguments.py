@@ -38,6 +38,9 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     cache = command("cache", "say what the disk cache holds, or empty it")
     cache.add_argument("action", choices=("info", "clear"))
     _add_cache_option(cache)
+    models = command("models", "say what a checkpoint holds")
+    models.add_argument("action", choices=("inspect",))
+    models.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or what a source may be")
     command("schema", "print the JSON Schema of the workflow file")
     return main
 

@@ -46,8 +46,9 @@ class Origin:
         """The part in the first of these folders."""
         return inspect.read_part(self.checkpoint, names, self.placement.dtype)
 
-    def fields(self, part: Part, *files: Path, facts: tuple[object, ...] = ()) -> dict[str, Any]:
-        """The fields of every handle; its results depend on `files` and `facts`, too."""
+    def fields(self, part: Part, *files: Path | None, facts: tuple[object, ...] = ()) -> dict[str, Any]:
+        """The fields of every handle; its results depend on `files` (those that are) and `facts`, too."""
+        every = (*part.files, *(file for file in files if file is not None))
         return {
             "source": self.checkpoint.source,
             "revision": self.checkpoint.revision,
@@ -59,10 +60,15 @@ class Origin:
             "dtype": self.placement.dtype,
             "device": self.placement.device,
             "offload": self.placement.offload,
-            "fingerprint": inspect.fingerprint(self.checkpoint, (*part.files, *files), *facts),
+            "fingerprint": inspect.fingerprint(self.checkpoint, every, *facts),
             "config": part.config,
             "recommended": self.recommended,
         }
+
+
+def _unwritten(path: Path | None, scheduler: Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a scheduler no file says, for the fingerprint."""
+    return () if path is not None else (sorted(scheduler.items()),)
 
 
 def text_encoder(origin: Origin) -> TextEncoder:
@@ -95,23 +101,25 @@ def image_encoder(origin: Origin) -> ImageEncoder:
 def prior(origin: Origin) -> Prior:
     """The prior and its scheduler."""
     part = origin.read("prior")
-    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    path, scheduler = inspect.read_scheduler(origin.checkpoint, "prior")
     dim = part.config.get("embedding_dim", 768)
     if type(dim) is not int or dim < 1:
         raise CheckpointError(f"{part.folder}/config.json: embedding_dim is {dim!r}, expected a whole number")
-    return Prior(**origin.fields(part, path), scheduler=scheduler, embedding_dim=dim)
+    return Prior(
+        **origin.fields(part, path, facts=_unwritten(path, scheduler)), scheduler=scheduler, embedding_dim=dim
+    )
 
 
 def unet(origin: Origin, folder: str) -> UNet:
     """The UNet in `folder`, its scheduler, and what its latents are."""
-    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    path, scheduler = inspect.read_scheduler(origin.checkpoint, origin.system)
     others = inspect.read_other_schedulers(origin.checkpoint)
     factor, channels = inspect.latent_facts(origin.checkpoint)
     part = origin.read(folder)
     inspect.check_unet(part, channels)
-    files = [path, *(file for file, _ in others.values())]
+    files = (path, *(file for file, _ in others.values()))
     return UNet(
-        **origin.fields(part, *files, facts=(factor, channels)),
+        **origin.fields(part, *files, facts=(factor, channels, *_unwritten(path, scheduler))),
         scheduler=scheduler,
         others={name: config for name, (_, config) in others.items()},
         latent_channels=channels,

@@ -10,6 +10,7 @@ from typing import Any
 from graph.context import Unavailable
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.reading import CheckpointError, read_header, read_json
+from nodes.checkpoints.single_file import SCHEDULERS, recognise
 from nodes.checkpoints.weights import find_weights
 from nodes.wires import LatentPreview
 
@@ -25,14 +26,15 @@ DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, 
 class Part:
     """A network of a checkpoint: its folder, its parsed config, and its weights."""
 
-    folder: Path
+    folder: Path  # or its only file
     config: Mapping[str, Any]
     weights: tuple[Path, ...]
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What the network is made of."""
-        return (self.folder / "config.json", *self.weights)
+        beside = self.folder / "config.json" if self.folder.is_dir() else self.folder.with_name("config.json")
+        return (beside, *self.weights) if beside.is_file() else self.weights
 
 
 def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
@@ -40,6 +42,8 @@ def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
 
     Raises CheckpointError naming what is missing or broken.
     """
+    if checkpoint.root.is_file():
+        return Part(checkpoint.root, read_config(checkpoint, *names), (checkpoint.root,))
     config_path = checkpoint.require(*(f"{name}/config.json" for name in names))
     folder, config = config_path.parent, read_json(config_path)
     weights = find_weights(folder, dtype)
@@ -48,13 +52,28 @@ def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
     return Part(folder, config, weights)
 
 
+def read_config(checkpoint: Checkpoint, *names: str) -> Mapping[str, Any]:
+    """The config of the part in the first of the folders `names`, or of the part that the only file holds.
+
+    Raises CheckpointError where there is none.
+    """
+    if not checkpoint.root.is_file():
+        return read_json(checkpoint.require(*(f"{name}/config.json" for name in names)))
+    part, config = recognise(checkpoint.admit(checkpoint.root))
+    if part not in names:
+        raise CheckpointError(f"{checkpoint.root} holds a {part}, expected a {names[0]}")
+    return config
+
+
 def prior_system(checkpoint: Checkpoint) -> str:
     """The system of a prior checkpoint, 2.1 or 2.2.
 
     Either system's pipeline takes the other's weights, so the size of the embeds tells better than its name.
     """
-    path, index = checkpoint.find("prior/config.json"), checkpoint.find("model_index.json")
-    dim = read_json(path).get("embedding_dim", 768) if path else None
+    index = checkpoint.find("model_index.json")
+    dim = None
+    if checkpoint.root.is_file() or checkpoint.find("prior/config.json"):
+        dim = read_config(checkpoint, "prior").get("embedding_dim", 768)
     pipeline = read_json(index).get("_class_name") if index else None
     by_name = "2.1" if pipeline == "KandinskyPriorPipeline" else "2.2"
     return {768: "2.1", 1280: "2.2"}.get(dim, by_name) if type(dim) is int else by_name
@@ -96,6 +115,9 @@ def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
     Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth` and share the MoVQ.
     """
     found: dict[str, tuple[str, str, str]] = {}
+    if checkpoint.root.is_file():
+        system, kind = unet_kind(read_config(checkpoint, "unet"), checkpoint.root)
+        found[kind] = ("unet", system, kind)
     for folder in ("unet", "unet_inpaint", "unet_controlnet_depth"):
         path = checkpoint.find(f"{folder}/config.json")
         if path is not None:
@@ -143,8 +165,13 @@ def check_unet(part: Part, channels: int) -> None:
         )
 
 
-def read_scheduler(checkpoint: Checkpoint) -> tuple[Path, Mapping[str, Any]]:
-    """The scheduler's config, as shipped."""
+def read_scheduler(checkpoint: Checkpoint, kind: str) -> tuple[Path | None, Mapping[str, Any]]:
+    """The scheduler's config, as shipped; for a single file, what checkpoints of its `kind` are shipped with.
+
+    `kind` is "prior", or the system of a decoder.
+    """
+    if checkpoint.root.is_file():
+        return None, MappingProxyType(dict(SCHEDULERS[kind]))
     path = checkpoint.require("scheduler/scheduler_config.json")
     return path, read_json(path)
 

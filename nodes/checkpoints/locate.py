@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment, Unavailable
-from graph.files import models_folder
+from graph.files import Files, models_folder
 from nodes.checkpoints import hub
 from nodes.checkpoints.reading import CheckpointError
 
@@ -17,7 +17,7 @@ LOCAL = ("./", "../", "/")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's folder, and how its files may be reached."""
+    """A checkpoint's folder (or its only file), and how its files may be reached."""
 
     source: str
     revision: str  # the commit of a hub checkpoint, "" for a folder
@@ -83,10 +83,30 @@ def locate(
     if folder is None:
         return _from_hub(source, revision, environment, folders, dtype)
     if folder.is_file():
-        raise CheckpointError(f"checkpoint {source} is a file, expected a folder in the diffusers layout")
+        return replace(_local(source, folder.parent, environment), root=folder)
     if not (folder / "model_index.json").exists() and (folder / kind / "model_index.json").exists():
         folder /= kind
     return _local(source, folder, environment)
+
+
+def locate_any(path: str) -> Checkpoint:
+    """What the user (not a workflow) means: a path on this machine, or anything that a source may be.
+
+    Nothing is fetched. Raises Unavailable where it is not on this machine.
+    """
+    here = Path(path)
+    if path != "miniature" and here.exists():
+        root = here.resolve()
+        return Checkpoint(path, "", root, (root if root.is_dir() else root.parent,), Files(None).sha256)
+    environment = Environment(Files(None))
+    found = _on_this_machine(path, "", environment)
+    if found is not None:
+        return replace(_local(path, found, environment), within=(found.resolve(),))
+    _check_hub_id(path, "")
+    snapshot = hub.find(path, "", (), "float32")
+    if snapshot is None:
+        raise Unavailable(f"checkpoint {path} is not on this machine")
+    return _of_snapshot(path, snapshot, environment)
 
 
 def locate_file(

@@ -23,7 +23,7 @@ def build(handle: Handle) -> nn.Module:
     """
     from nodes.networks.config import UnsupportedConfig
 
-    where = str(handle.folder / "config.json")
+    where = str(handle.folder / "config.json" if handle.folder.is_dir() else handle.folder)
     try:
         return _build(handle, where)
     except UnsupportedConfig as error:
