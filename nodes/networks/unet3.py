@@ -8,7 +8,7 @@ and time, for many steps at once.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ COMPRESSION = 2  # of the channels between the convolutions of a residual block
 EXPANSION = 4  # of the channels between the two layers behind an attention
 NORM_EPS = 1e-5
 ATTEND = (False, True, True, True)  # on the way down; on the way up its reverse, also where levels are fewer
+ROOM = 256 << 20  # bytes of modulations that are computed ahead
 MASKED = -10_000.0  # added to attention scores: nothing is left of it in any precision
 
 
@@ -78,6 +79,9 @@ class UNet3Config:
         return (self.block_out_channels[0] // 2, *self.block_out_channels)
 
 
+Modulation = tuple[tuple[Tensor, Tensor], ...]  # gain and bias (B, C, 1, 1) by normalisation
+
+
 @dataclass(frozen=True)
 class Condition:
     """What the UNet computes from the prompt alone, once for all steps of a run."""
@@ -85,14 +89,18 @@ class Condition:
     embedding: Tensor  # (B, time_embedding_dim), added to that of the time
     context: tuple[tuple[Tensor, Tensor], ...]  # keys and values (B, heads, L, d) by cross-attention
     bias: Tensor  # (B, 1, 1, L), added to the scores of every cross-attention
+    times: tuple[int, ...] = ()
+    """The times of the run in order, where they are known."""
+    modulations: dict[int, Modulation] = field(default_factory=dict)
+    """What is ready, by time: some steps ahead."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """All that the UNet needs beside the latents at one time of one run."""
+    """All that the blocks need beside their input, at one time of one run."""
 
     condition: Condition
-    modulation: tuple[tuple[Tensor, Tensor], ...]  # gain and bias (B, C, 1, 1) by normalisation
+    modulation: Modulation
 
 
 def sinusoid(t: Tensor, width: int) -> Tensor:
@@ -119,7 +127,7 @@ class ConditionalNorm(nn.Module):
 
     def __init__(self, channels: int, config: UNet3Config) -> None:
         super().__init__()
-        self.groups = config.groups
+        self.groups, self.channels = config.groups, channels
         self.context_mlp = nn.Sequential(nn.SiLU(), nn.Linear(config.time_embedding_dim, 2 * channels))
 
     def modulation(self, active: Tensor) -> tuple[Tensor, Tensor]:
@@ -375,50 +383,62 @@ class UNet3(nn.Module):
         blocks = (layer for layer in self.modules() if isinstance(layer, AttentionBlock))
         return [block.attention for block in blocks if block.prompt]
 
-    def tokens(self, states: Tensor, mask: Tensor) -> Tensor:
-        """States of a prompt (B, L, encoder_hid_dim), mask (B, L) 0 on padding -> tokens (B, L, C).
-
-        The network was trained with padding of zeros behind this projection. What diffusers computes, and
-        what was tuned with it, has zeros before it, whose projection is the bias of its norm.
-        """
-        padding = mask[:, :, None].to(states.dtype)
-        if self.config.null_embedding:
-            return self.encoder_hid_proj(states) * padding
-        return self.encoder_hid_proj(states * padding)
-
-    def no_prompt(self, rows: int, length: int) -> tuple[Tensor, Tensor]:
-        """Tokens (rows, length, C) and mask (rows, length) that stand for no prompt at all."""
-        weight = self.conv_out.bias
-        assert weight is not None
-        mask = torch.zeros(rows, length, device=weight.device, dtype=weight.dtype)
-        if self.config.null_embedding:
-            mask[:, 0] = 1
-            return self.null_embedding * mask[:, :, None], mask
-        return self.tokens(mask.new_zeros(rows, length, self.config.encoder_hid_dim), mask), mask
-
-    def condition(self, tokens: Tensor, mask: Tensor, lengths: Tensor) -> Condition:
+    def condition(self, hidden_states: Tensor, attention_mask: Tensor, lengths: Tensor) -> Condition:
         """Do all the work that depends on neither latents nor time.
 
-        tokens (B, L, C); mask (B, L), 0 on padding; lengths (B,), the tokens of each row, with the padding
-        that counts for the mean they are pooled with.
+        hidden_states (B, L, encoder_hid_dim) of the text encoder; attention_mask (B, L), 0 on padding, and
+        all 0 in a row without any prompt; lengths (B,): of how many tokens of a row, the padding behind them
+        included, the mean is taken that they are pooled with.
         """
-        bias = ((1 - mask.to(tokens.dtype)) * MASKED)[:, None, None]
+        tokens, mask = self.tokens(hidden_states, attention_mask.to(hidden_states.dtype))
+        bias = ((1 - mask) * MASKED)[:, None, None]
         pooled = self.add_time_condition(tokens, bias, lengths)
         return Condition(pooled, tuple(layer.context(tokens) for layer in self._prompt_attentions()), bias)
 
-    def steps(self, times: Sequence[int], condition: Condition) -> list[Step]:
-        """What each of these times needs beside the latents, all in one go."""
-        embedding = condition.embedding
-        t = torch.tensor(times, device=embedding.device)
-        waves = sinusoid(t, self.config.widths[0]).to(embedding.dtype)
-        both = self.time_embedding(waves)[:, None] + embedding  # (S, B, time_embedding_dim)
-        active = silu(both.flatten(0, 1))
-        modulation = [norm.modulation(active) for norm in self._norms()]
-        parts = [tuple(part.chunk(len(times)) for part in pair) for pair in modulation]
-        return [Step(condition, tuple((gain[i], bias[i]) for gain, bias in parts)) for i in range(len(times))]
+    def tokens(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The tokens to attend to (B, L, C) and their mask, from the text encoder's states and theirs.
 
-    def forward(self, x: Tensor, step: Step) -> Tensor:
-        """x (B, in_channels, h, w) -> the noise in it (B, out_channels, h, w).
+        The network was trained with zeros for padding, and a learned token for no prompt. Where that token
+        is lost (in diffusers' files) it is used as diffusers does: what is padded, and all of no prompt, is
+        the projection of zeros, which is the bias of its norm.
+        """
+        if not self.config.null_embedding:
+            return self.encoder_hid_proj(states * mask[:, :, None]), mask
+        absent = (mask.sum(dim=1) == 0).to(mask.dtype)
+        first = torch.zeros_like(mask)
+        first[:, 0] = absent
+        tokens = self.encoder_hid_proj(states) * mask[:, :, None]
+        return tokens + self.null_embedding * first[:, :, None], mask + first
+
+    def ahead(self, condition: Condition, times: Sequence[int]) -> Condition:
+        """The condition of a run through these times: what several steps need is computed together."""
+        return replace(condition, times=tuple(times), modulations={})
+
+    def modulation(self, t: int, condition: Condition) -> Modulation:
+        """What time and prompt make of every normalisation at time `t`."""
+        ready = condition.modulations
+        if t not in ready:
+            ready.clear()
+            upcoming = condition.times[condition.times.index(t) :] if t in condition.times else (t,)
+            norms, embedding = self._norms(), condition.embedding
+            numbers = 2 * sum(norm.channels for norm in norms) * len(embedding)
+            bytes_each = numbers * embedding.element_size()
+            together = list(dict.fromkeys(upcoming[: max(ROOM // bytes_each, 1)]))
+            ready |= zip(together, self._modulations(together, embedding, norms), strict=True)
+        return ready[t]
+
+    def _modulations(
+        self, times: Sequence[int], embedding: Tensor, norms: Sequence[ConditionalNorm]
+    ) -> list[Modulation]:
+        waves = sinusoid(torch.tensor(times, device=embedding.device), self.config.widths[0])
+        both = self.time_embedding(waves.to(embedding.dtype))[:, None] + embedding  # (S, B, width)
+        active = silu(both.flatten(0, 1))
+        pairs = [norm.modulation(active) for norm in norms]
+        rows = [(gain.chunk(len(times)), bias.chunk(len(times))) for gain, bias in pairs]
+        return [tuple((gain[i], bias[i]) for gain, bias in rows) for i in range(len(times))]
+
+    def forward(self, x: Tensor, t: int, condition: Condition) -> Tensor:
+        """x (B, in_channels, h, w) at time t -> the noise in it (B, out_channels, h, w).
 
         Raises ValueError unless h and w are multiples of `config.factor`.
         """
@@ -426,6 +446,7 @@ class UNet3(nn.Module):
             raise ValueError(
                 f"Latents are {x.shape[3]} x {x.shape[2]}, expected multiples of {self.config.factor}."
             )
+        step = Step(condition, self.modulation(t, condition))
         x = self.conv_in(x)
         skips = []
         for level in self.down_blocks:

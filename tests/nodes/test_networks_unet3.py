@@ -25,9 +25,9 @@ def tiny(config=TINY, **changes) -> UNet3:
     return randomise(UNet3(UNet3Config.read({**config, **changes})), seed=1)
 
 
-def run(model: UNet3, x, tokens, mask, lengths=None, t=9):
+def run(model: UNet3, x, states, mask, lengths=None, t=9):
     lengths = torch.full((len(mask),), mask.shape[1]) if lengths is None else lengths
-    return model(x, model.steps([t], model.condition(tokens, mask, lengths))[0])
+    return model(x, t, model.condition(states, mask, lengths))
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -81,23 +81,20 @@ def test_sizes_that_do_not_go_together(change, message):
 
 
 def test_sizes_it_cannot_halve_are_refused():
-    model = tiny()
-    tokens, mask = model.no_prompt(1, 2)
     with pytest.raises(ValueError, match="Latents are 8 x 7, expected multiples of 2"):
-        run(model, torch.zeros(1, 4, 7, 8), tokens, mask)
+        run(tiny(), torch.zeros(1, 4, 7, 8), torch.zeros(1, 2, 20), torch.ones(1, 2))
 
 
 @torch.no_grad()
 def test_a_checkpoint_with_a_null_embedding_pads_as_it_was_trained():
     """Zeros behind the projection; and no prompt is the learned token, followed by zeros."""
     model = tiny(TRAINED)
-    states, mask = torch.randn(2, 4, 20), torch.tensor([[1, 1, 1, 0], [1, 1, 0, 0]])
-    tokens = model.tokens(states, mask)
-    assert torch.equal(tokens[mask == 0], torch.zeros(3, 24))
+    states, mask = torch.randn(3, 4, 20), torch.tensor([[1.0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+    tokens, attended = model.tokens(states, mask)
     assert torch.allclose(tokens[0, :3], model.encoder_hid_proj(states[0, :3]), atol=1e-6)
-    nothing, only_first = model.no_prompt(2, 4)
-    assert torch.equal(nothing[:, 0], model.null_embedding.expand(2, -1)) and not nothing[:, 1:].any()
-    assert only_first.tolist() == [[1, 0, 0, 0]] * 2
+    assert torch.equal(tokens[:2][mask[:2] == 0], torch.zeros(3, 24))
+    assert torch.equal(tokens[2, 0], model.null_embedding) and not tokens[2, 1:].any()
+    assert attended.tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 0, 0, 0]]
 
 
 @torch.no_grad()
@@ -106,18 +103,17 @@ def test_padding_beyond_a_rows_length_changes_nothing(config):
     model = tiny(config)
     x, states = torch.randn(2, 4, 8, 8), torch.randn(2, 7, 20)
     mask, lengths = torch.tensor([[1, 1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 0]]), torch.tensor([4, 7])
-    both = run(model, x, model.tokens(states, mask), mask, lengths)
+    both = run(model, x, states, mask, lengths)
     other = torch.where(mask[:, :, None] == 0, 5.0, states)  # whatever a text encoder puts there
-    assert torch.allclose(run(model, x, model.tokens(other, mask), mask, lengths), both, atol=1e-6)
-    alone = run(model, x[:1], model.tokens(states[:1, :4], mask[:1, :4]), mask[:1, :4])
+    assert torch.allclose(run(model, x, other, mask, lengths), both, atol=1e-6)
+    alone = run(model, x[:1], states[:1, :4], mask[:1, :4])
     assert torch.allclose(both[:1], alone, atol=1e-5)
 
 
 @torch.no_grad()
 def test_the_inpainting_network_predicts_the_noise_of_the_latents():
-    model = tiny(in_channels=9)
-    tokens, mask = model.no_prompt(2, 3)
-    assert run(model, torch.randn(2, 9, 8, 8), tokens, mask).shape == (2, 4, 8, 8)
+    states, mask = torch.randn(2, 3, 20), torch.ones(2, 3)
+    assert run(tiny(in_channels=9), torch.randn(2, 9, 8, 8), states, mask).shape == (2, 4, 8, 8)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -125,17 +121,14 @@ def test_the_inpainting_network_predicts_the_noise_of_the_latents():
 def test_it_runs_in_half_precision(dtype):
     model = tiny(TRAINED)
     x, states, mask = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 20), torch.tensor([[1, 1, 1, 0], [0] * 4])
-    expected = run(model, x, model.tokens(states, mask), mask)
-    model, x, states = model.to(dtype), x.to(dtype), states.to(dtype)
-    output = run(model, x, model.tokens(states, mask), mask)
+    expected = run(model, x, states, mask)
+    output = run(model.to(dtype), x.to(dtype), states.to(dtype), mask)
     assert output.dtype is dtype
     assert (output.float() - expected).abs().max() < 0.1 * expected.abs().max()
 
 
 def test_every_parameter_takes_part():
     model = tiny(TRAINED)
-    states, mask = torch.randn(1, 4, 20), torch.tensor([[1, 1, 1, 0]])
-    nothing, only_first = model.no_prompt(1, 4)
-    tokens = torch.cat([nothing, model.tokens(states, mask)])
-    run(model, torch.randn(2, 4, 8, 8), tokens, torch.cat([only_first, mask])).square().mean().backward()
+    states, mask = torch.randn(2, 4, 20), torch.tensor([[1, 1, 1, 0], [0] * 4])
+    run(model, torch.randn(2, 4, 8, 8), states, mask).square().mean().backward()
     assert all(value.grad is not None and value.grad.any() for value in model.parameters())

@@ -36,7 +36,7 @@ def whole(mask: torch.Tensor) -> torch.Tensor:
 
 
 def run_ours(ours: UNet3, x, t, states, mask):
-    return ours(x, ours.steps([t], ours.condition(ours.tokens(states, mask), mask, whole(mask)))[0])
+    return ours(x, t, ours.condition(states, mask, whole(mask)))
 
 
 def run_theirs(theirs, x, t, states, mask):
@@ -65,23 +65,15 @@ def test_forward(randomise, sizes, size, layout):
 
 
 @torch.no_grad()
-def test_all_steps_are_prepared_in_one_go(randomise):
+@pytest.mark.parametrize("room", [0, 1 << 12, 1 << 28], ids=["one", "some", "all"])
+def test_several_steps_are_prepared_together(randomise, monkeypatch, room):
+    monkeypatch.setattr("nodes.networks.unet3.ROOM", room)
     theirs, ours = make_pair(randomise, "two levels")
     x, states = make_inputs(8, 8)
-    times = [999, 499, 1, 0]
-    condition = ours.condition(ours.tokens(states, MASKS), MASKS, whole(MASKS))
-    for t, step in zip(times, ours.steps(times, condition), strict=True):
-        assert largest(ours(x, step), run_theirs(theirs, x, t, states, MASKS)) < TOLERANCE
-
-
-@torch.no_grad()
-def test_no_prompt_is_what_diffusers_takes_for_it(randomise):
-    theirs, ours = make_pair(randomise, "two levels")
-    x, states = make_inputs(8, 8)
-    tokens, mask = ours.no_prompt(3, 6)
-    output = ours(x, ours.steps([7], ours.condition(tokens, mask, whole(mask)))[0])
-    nothing = torch.zeros_like(states)
-    assert largest(output, run_theirs(theirs, x, 7, nothing, torch.zeros_like(MASKS))) < TOLERANCE
+    times = [999, 499, 499, 1, 0]
+    condition = ours.ahead(ours.condition(states, MASKS, whole(MASKS)), times)
+    for t in (*times, 17):  # and one that was not announced
+        assert largest(ours(x, t, condition), run_theirs(theirs, x, t, states, MASKS)) < TOLERANCE
 
 
 @torch.no_grad()
@@ -90,8 +82,7 @@ def test_a_row_is_pooled_over_its_own_length(randomise):
     theirs, ours = make_pair(randomise, "two levels")
     x, states = make_inputs(8, 8)
     lengths = torch.tensor([6, 4, 6])
-    condition = ours.condition(ours.tokens(states, MASKS), MASKS, lengths)
-    rows = ours(x, ours.steps([7], condition)[0])
+    rows = ours(x, 7, ours.condition(states, MASKS, lengths))
     for i, length in enumerate(lengths):
         alone = run_theirs(theirs, x[i : i + 1], 7, states[i : i + 1, :length], MASKS[i : i + 1, :length])
         assert largest(rows[i : i + 1], alone) < TOLERANCE
