@@ -20,6 +20,7 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "sentencepiece.bpe.model",
+    "spiece.model",
 )
 
 
@@ -78,9 +79,9 @@ def text_encoder(origin: Origin) -> TextEncoder:
     files = [path for name in TOKENIZER_FILES if (path := origin.checkpoint.find(f"tokenizer/{name}"))]
     origin.checkpoint.find("vocabulary.txt")  # read when a prompt is; a link that leads out is refused here
     names = {file.name for file in files}
-    if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
+    if not names & {"tokenizer.json", "spiece.model"} and not {"vocab.json", "merges.txt"} <= names:
         raise CheckpointError(
-            f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt"
+            f"{folder} has no tokenizer: expected tokenizer.json, spiece.model, or vocab.json and merges.txt"
         )
     return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
 

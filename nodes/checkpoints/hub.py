@@ -104,7 +104,8 @@ def choose(files: Iterable[str], folders: Iterable[Sequence[str]], dtype: str, n
             raise CheckpointError(f"{name} has no safetensors weights for {names[0]}, only {pickles[0]}")
         halves = [file for file in weights if ".fp16" in file]
         whole = [file for file in weights if "." not in _variant(inside[file])]
-        chosen |= {file for file in inside if file.endswith((".json", ".txt")) and ".safetensors" not in file}
+        others = [file for file in inside if file.endswith((".json", ".txt", "/spiece.model"))]
+        chosen |= {file for file in others if ".safetensors" not in file}
         chosen |= set((halves or whole) if dtype == "float16" else (whole or halves))
     return sorted(chosen)
 

@@ -59,7 +59,8 @@ def open_network(handle: Handle, device: str) -> nn.Module:
     import torch
 
     network = build(handle)
-    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED)
+    wide = encoder_of(handle).wide if isinstance(handle, TextEncoder) else ()
+    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED, wide)
     if handle.loras:
         from nodes.checkpoints.merge import merge
 

@@ -34,7 +34,7 @@ class Stored:
 
 def read_json(path: Path, limit: int = MOST_CONFIG_BYTES) -> Mapping[str, Any]:
     """The JSON object in `path`, read-only. Raises CheckpointError without one, or beyond `limit` bytes."""
-    content = _read_bytes(path, limit)
+    content = read_bytes(path, limit)
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -125,7 +125,8 @@ def refuse_pickles(*paths: Path) -> NoReturn:
     )
 
 
-def _read_bytes(path: Path, limit: int) -> bytes:
+def read_bytes(path: Path, limit: int) -> bytes:
+    """What is in a file. Raises CheckpointError where it cannot be read, or has more than `limit` bytes."""
     _require_regular(path)
     try:
         with path.open("rb") as file:

@@ -17,6 +17,7 @@ from nodes.wires import TextEncoder
 
 SMALL_VOCABULARY = 5000  # tokens; CLIP's own has 49408 and can spell every word
 LONGEST = 4096  # tokens; an empty tokenizer says 1e30
+POSITIONS = {"CLIPTokenizer": 77}  # tokens that an encoder takes whose config does not say it
 WORD_END = "</w>"
 
 
@@ -90,16 +91,22 @@ def _open(handle: TextEncoder, kind: str, longest: int) -> Tokenizer:
             f"{folder} holds a file larger than {MOST_INDEX_BYTES >> 20} MB, no tokenizer has that"
         )
     try:
-        tokens = getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
+        if kind == "T5Tokenizer" and not (folder / "tokenizer.json").exists():
+            tokens = _from_pieces(folder)
+        else:
+            tokens = getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
+    except CheckpointError:
+        raise
     except Exception as error:  # the tokenizers library raises plain Exception
         raise CheckpointError(f"the tokenizer in {folder} cannot be read: {str(error)[:200]}") from None
     vocabulary, positions = (
         handle.config.get("vocab_size", 49408),
-        handle.config.get("max_position_embeddings", 77),
+        handle.config.get("max_position_embeddings", POSITIONS.get(kind, longest)),
     )
     # transformers makes an empty tokenizer, without a word, of files that it cannot find.
     counts = f"it knows {len(tokens)} tokens, the text encoder {vocabulary}"
-    if tokens.model_max_length > LONGEST or len(tokens) < vocabulary // 2:
+    endless = longest >= LONGEST and tokens.model_max_length > LONGEST
+    if endless or len(tokens) < vocabulary // 2:
         raise CheckpointError(f"the tokenizer in {folder} did not load properly: {counts}")
     if max(tokens.get_vocab().values()) >= vocabulary:
         raise CheckpointError(f"the tokenizer in {folder} is for another text encoder: {counts}")
@@ -110,6 +117,17 @@ def _open(handle: TextEncoder, kind: str, longest: int) -> Tokenizer:
     return Tokenizer(
         tokens, min(tokens.model_max_length, positions, longest), _vocabulary(handle.root, tokens)
     )
+
+
+def _from_pieces(folder: Path) -> Any:
+    """T5's tokenizer from its SentencePiece model, which transformers needs two more libraries for."""
+    from transformers import T5Tokenizer
+
+    from nodes.checkpoints.sentencepiece import read_pieces
+
+    pieces = read_pieces(folder / "spiece.model")
+    table = pieces.charsmap or None
+    return T5Tokenizer(vocab=pieces.vocabulary, _spm_precompiled_charsmap=table, extra_ids=0)
 
 
 def _vocabulary(root: Path, tokens: Any) -> frozenset[str] | None:

@@ -4,12 +4,14 @@ from nodes.checkpoints.reading import CheckpointError
 from nodes.text_encoders.clip import CLIP
 from nodes.text_encoders.encoder import Encoder
 from nodes.text_encoders.multilingual_clip import MULTILINGUAL_CLIP
+from nodes.text_encoders.t5 import T5
 from nodes.wires import TextEncoder
 
 ENCODERS: dict[str, Encoder] = {
     "clip_text_model": CLIP,
     "xlm-roberta": MULTILINGUAL_CLIP,
     "M-CLIP": MULTILINGUAL_CLIP,  # what diffusers writes when it saves one again
+    "t5": T5,
 }
 
 

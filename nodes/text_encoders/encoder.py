@@ -22,3 +22,7 @@ class Encoder:
     tokenizer: Callable[[TextEncoder], Tokenizer]
     read: Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor]]
     """Network, token ids (B, L), mask (B, L) -> pooled (B, D) and hidden states (B, L, E)."""
+    wide: tuple[str, ...] = ()
+    """Endings of the names of weights that float16 is too narrow for."""
+    blocks: str | None = None
+    """Where the blocks lie that can be read one by one, in a network that is too large for memory."""

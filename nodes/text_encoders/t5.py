@@ -28,7 +28,7 @@ WIDE = ("DenseReluDense.wo.weight",)
 
 
 class T5Encoder(nn.Module):
-    """Parameter names are those of transformers' `T5EncoderModel`, without the second name of the embedding."""
+    """Parameter names are those of transformers' `T5EncoderModel`, the embedding's second name left out."""
 
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
@@ -68,4 +68,4 @@ def read(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return hidden.float().sum(dim=1) / mask.sum(dim=1, keepdim=True), hidden
 
 
-T5 = Encoder(build, tokenizer, read)
+T5 = Encoder(build, tokenizer, read, wide=WIDE, blocks="encoder.block")
