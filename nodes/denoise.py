@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,7 @@ def denoise(
     else:
         x = kept(span.first)
     with opened(unet) as model, torch.inference_mode():
-        predict = _predictor(model, unet, task, start, keep)
+        predict = _predictor(model, unet, task, start, keep, run.timesteps[span.first : span.end])
         for i in range(span.first, span.end):
             output = predict(x, run.timesteps[i])
             if task.away is not None:
@@ -79,7 +79,12 @@ def denoise(
 
 
 def _predictor(
-    model: Any, unet: UNet, task: Task, start: Tensor | None, keep: Tensor | None
+    model: Any,
+    unet: UNet,
+    task: Task,
+    start: Tensor | None,
+    keep: Tensor | None,
+    times: Sequence[int],
 ) -> Callable[[Tensor, int], Tensor]:
     """The network with all that stays the same in place: latents (R, C, h, w), time -> its output, float32.
 
@@ -95,7 +100,7 @@ def _predictor(
     halves = [half for half in (task.away, task.towards) if half is not None]
     lead = {name: torch.cat([placed(half[name]) for half in halves]) for name in task.towards}
     hint = {} if task.hint is None else {"hint": placed(task.hint)}
-    condition = model.condition(**lead, **hint)
+    condition = SYSTEMS[unet.system].ahead(model, model.condition(**lead, **hint), times)
     beside = None
     if unet.variant == "inpaint":
         assert start is not None and keep is not None  # planning sees to it

@@ -15,6 +15,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {  # variant -> what it needs as well
     "text2img": (),
     "inpaint": ("latents", "mask"),
     "controlnet_depth": ("depth_hint",),
+    "flash": (),
 }
 EVERYWHERE = ("latents", "mask", "noise")  # means something to every checkpoint
 INPUTS = (

@@ -97,11 +97,12 @@ def prepare(
     if start is not None:
         high, wide = (round_up(side, multiple) for side in start.shape[2:])
     check_room("the latents", (count, unet.latent_channels, high, wide))
+    towards = _lead(unet, given, "", count, copies)
+    away = _lead(unet, given, "negative_", count, copies) if guided else None
     return Task(
         count,
         (unet.latent_channels, high, wide),
-        _lead(unet, given, "", count, copies),
-        _lead(unet, given, "negative_", count, copies) if guided else None,
+        *SYSTEMS[unet.system].paired(towards, away),
         None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
         _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
         _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
@@ -116,8 +117,8 @@ def _lead(unet: UNet, given: Mapping[str, Any], sign: str, count: int, copies: i
     for name in system.arrays:
         port = f"{sign}{'image_embeds' if name in IMAGE else 'text_embeds'}"
         value = given.get(port)
-        if value is None and port in system.may_have:
-            value = given["text_embeds"].of_the_empty_prompt()
+        if value is None and sign and system.no_text is not None and given["text_embeds"] is not None:
+            value = system.no_text(given["text_embeds"])
         if value is None:
             why = "; guidance of 1 or less needs none" if sign else ""
             raise ValueError(f"a UNet of Kandinsky {unet.system} needs {port}{why}")

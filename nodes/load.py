@@ -8,6 +8,7 @@ from nodes.checkpoints import handles, inspect
 from nodes.checkpoints.devices import resolve_device, resolve_dtype
 from nodes.checkpoints.handles import Origin, Placement
 from nodes.checkpoints.locate import Checkpoint, locate
+from nodes.checkpoints.reading import CheckpointError
 from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 Source = Annotated[
@@ -84,8 +85,8 @@ def load_prior(
 
     Its weights are opened when a node first needs them.
     """
-    placement = _placement(environment, dtype, device, offload)
-    checkpoint = _find(source, revision, environment, placement, "prior", PRIOR_FOLDERS, wanted)
+    placement = place(environment, dtype, device, offload)
+    checkpoint = find(source, revision, environment, placement, "prior", PRIOR_FOLDERS, wanted)
     recommended = inspect.read_recommended(checkpoint, inspect.PRIOR_DEFAULTS)
     origin = Origin(checkpoint, placement, inspect.prior_system(checkpoint), "text2img", recommended)
     if checkpoint.root.is_file():
@@ -113,9 +114,11 @@ def load_decoder(
 
     Its weights are opened when a node first needs them.
     """
-    placement = _placement(environment, dtype, device, offload)
-    checkpoint = _find(source, revision, environment, placement, "decoder", DECODER_FOLDERS, wanted)
+    placement = place(environment, dtype, device, offload)
+    checkpoint = find(source, revision, environment, placement, "decoder", DECODER_FOLDERS, wanted)
     folder, system, found = inspect.choose_unet(checkpoint, variant)
+    if system == "3":
+        raise CheckpointError(f"checkpoint {source} is of Kandinsky 3; Load Kandinsky 3 takes it")
     recommended = inspect.read_recommended(checkpoint, inspect.DECODER_DEFAULTS)
     origin = Origin(checkpoint, placement, system, found, recommended)
     if checkpoint.root.is_file():
@@ -139,18 +142,19 @@ def load_depth_estimator(
     environment: Environment,
 ) -> DepthEstimator:
     """Take a network that tells how far away each pixel of a picture is."""
-    placement = _placement(environment, dtype, device, offload)
+    placement = place(environment, dtype, device, offload)
     wanted = frozenset(DEPTH_FOLDERS)
-    checkpoint = _find(source, revision, environment, placement, "depth_estimator", DEPTH_FOLDERS, wanted)
+    checkpoint = find(source, revision, environment, placement, "depth_estimator", DEPTH_FOLDERS, wanted)
     return handles.depth_estimator(Origin(checkpoint, placement, "2.2", "controlnet_depth", {}))
 
 
-def _placement(environment: Environment, dtype: str, device: str, offload: str) -> Placement:
+def place(environment: Environment, dtype: str, device: str, offload: str) -> Placement:
+    """What these params mean on this machine."""
     resolved = resolve_device(device, environment.device)
     return Placement(resolve_dtype(dtype, resolved), resolved, offload)
 
 
-def _find(
+def find(
     source: str,
     revision: str,
     environment: Environment,
@@ -159,5 +163,6 @@ def _find(
     folders: Folders,
     wanted: Wanted,
 ) -> Checkpoint:
+    """The checkpoint that `source` means, with the folders that the wanted parts need."""
     needed = [names for part, groups in folders.items() if part in wanted for names in groups]
     return locate(source, revision, environment, kind=kind, folders=needed, dtype=placement.dtype)

@@ -6,7 +6,7 @@ The templates of a system begin with its name (k21_text_to_image.json); those wi
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.nodes import tiny, tiny21
+from tests.nodes import tiny, tiny3, tiny21
 
 Sources = dict[str, str]
 
@@ -38,6 +38,14 @@ def kandinsky21(task: str, root: Path) -> Sources:
     return {"prior_source": str(prior), "decoder_source": str(decoder)}
 
 
+def kandinsky3(task: str, root: Path) -> Sources:
+    """One checkpoint for everything."""
+    folder = root / "kandinsky3"
+    if not folder.exists():
+        tiny3.tiny_kandinsky3(folder)
+    return {"source": str(folder)}
+
+
 SYSTEMS: dict[str, tuple[Callable[[str, Path], Sources], set[str]]] = {  # name -> checkpoints, tasks
     "k21": (
         kandinsky21,
@@ -46,6 +54,7 @@ SYSTEMS: dict[str, tuple[Callable[[str, Path], Sources], set[str]]] = {  # name 
             *("emb2emb", "interpolation", "negative_prompt"),
         },
     ),
+    "k3": (kandinsky3, {"text_to_image", "image_to_image", "negative_prompt"}),
     "": (
         kandinsky22,
         {

@@ -19,6 +19,8 @@ DEFAULT_LATENT_FACTOR = 8
 DEFAULT_LATENT_CHANNELS = 4
 MOST_LEVELS = 8
 PRIOR_DEFAULTS = {"steps": 25, "guidance": 4.0}
+KANDINSKY3_DEFAULTS = {"width": 1024, "height": 1024, "steps": 25, "guidance": 3.0, "scheduler": None}
+FLASH_DEFAULTS = {**KANDINSKY3_DEFAULTS, "steps": 4, "guidance": 1.0, "scheduler": "flash"}
 DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, "scheduler": None}
 
 
@@ -112,16 +114,18 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
 def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
     """The folder, system and variant of the UNet to use; of several, the one of `variant`.
 
-    Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth` and share the MoVQ.
+    Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth`, `unet_flash` and share
+    the MoVQ. Only its folder tells that a UNet is one of few steps: otherwise it is as any other.
     """
     found: dict[str, tuple[str, str, str]] = {}
     if checkpoint.root.is_file():
         system, kind = unet_kind(read_config(checkpoint, "unet"), checkpoint.root)
         found[kind] = ("unet", system, kind)
-    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth"):
+    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth", "unet_flash"):
         path = checkpoint.find(f"{folder}/config.json")
         if path is not None:
             system, kind = unet_kind(read_json(path), path)
+            kind = "flash" if folder == "unet_flash" else kind
             found.setdefault(kind, (folder, system, kind))
     if not found:
         raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from nodes.wires import Array, TextEmbeds
+
 Config = Mapping[str, Any]
+Lead = Mapping[str, "Array"]
+"""The arrays (R, ...) that lead a UNet towards something or away from it, by name."""
 
 IMAGE = ("image_embeds",)
 TEXT = ("text_embeds", "hidden_states", "attention_mask")
@@ -31,8 +35,13 @@ class System:
     unet: Callable[[Config], nn.Module]
     """The UNet of a config.json; UnsupportedConfig for what it cannot do."""
     autoencoder: Callable[[Config], nn.Module]
-    negative_text_may_miss: bool = False
-    """Without a negative prompt, guidance leads away from what the encoder made of the empty one."""
+    no_text: Callable[[TextEmbeds], TextEmbeds] | None = None
+    """What guidance leads away from where no negative prompt is linked, from the prompt's embeds; None where
+    there must be one."""
+    paired: Callable[[Lead, Lead | None], tuple[Lead, Lead | None]] = lambda towards, away: (towards, away)
+    """What is done to the arrays before the UNet's `condition`, from both sides of guidance."""
+    ahead: Callable[[Any, Any, Sequence[int]], Any] = lambda model, condition, times: condition  # noqa: ARG005
+    """The condition with what several steps need, prepared for a run through these times."""
     weight: Callable[[float], float] = lambda guidance: guidance
     """How far the output goes from the negative one (0) through the positive one (1) and beyond."""
     beside: Callable[[Tensor, Tensor], Tensor] | None = None
@@ -51,4 +60,4 @@ class System:
     @property
     def may_have(self) -> tuple[str, ...]:
         """The inputs of the denoiser that mean something to a UNet and may be left out."""
-        return ("negative_text_embeds",) if self.negative_text_may_miss else ()
+        return ("negative_text_embeds",) if self.no_text is not None else ()

@@ -1,4 +1,4 @@
-"""Tiny random checkpoints of Kandinsky 3, made by diffusers and transformers in the layout of the real one."""
+"""Tiny random checkpoints of Kandinsky 3, made by diffusers and transformers in the real layout."""
 
 import struct
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from diffusers import DDPMScheduler, Kandinsky3Pipeline, Kandinsky3UNet
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
-from nodes.load import Kandinsky3Parts, load_kandinsky3
+from nodes.load_kandinsky3 import Kandinsky3Parts, load_kandinsky3
 from tests.nodes.stages import environment
 from tests.nodes.tiny import WORDS, randomise, tiny_movq
 
