@@ -83,9 +83,14 @@ def test_the_defaults_are_those_of_diffusers(folder) -> None:
 def test_other_schedulers(folder, paint, scheduler) -> None:
     size = {"width": 64, "height": 64}
     chosen = {"denoise.scheduler": scheduler}
-    ours = paint("text_to_image", prompt=PROMPT, seed=1, steps=4, **size, **chosen)
+    ours = paint("text_to_image", prompt=PROMPT, seed=1, steps=4, guidance=1.1, **size, **chosen)
     theirs = open_pipeline(Kandinsky3Pipeline, folder, scheduler)(
-        PROMPT, **size, num_inference_steps=4, generator=dice(1, 1), output_type="np"
+        PROMPT,
+        **size,
+        num_inference_steps=4,
+        guidance_scale=1.1,
+        generator=dice(1, 1),
+        output_type="np",
     )
     assert differ(ours, theirs.images) < PIPELINE
 
