@@ -35,6 +35,7 @@ def denoise(
     from nodes.guidance import guided
     from nodes.noise import dice, roll
     from nodes.schedulers.choose import scheduler as choose
+    from nodes.schedulers.plms import PLMSRun
 
     device = unet.device
     schedule = choose(unet.others.get(scheduler or "", unet.scheduler), scheduler)
@@ -64,10 +65,16 @@ def denoise(
         x = kept(span.first)
     with opened(unet) as model, torch.inference_mode():
         predict = _predictor(model, unet, task, start, keep, run.timesteps[span.first : span.end])
+
+        def led(x: Tensor, t: int) -> Tensor:
+            """The network's output, guided: a row for each of the latents."""
+            output = predict(x, t)
+            return output if task.away is None else guided(output, weight, task.shape[0])
+
         for i in range(span.first, span.end):
-            output = predict(x, run.timesteps[i])
-            if task.away is not None:
-                output = guided(output, weight, task.shape[0])
+            output = led(x, run.timesteps[i])
+            if isinstance(run, PLMSRun):
+                output = run.averaged(i, output, x, led)
             drawn = roll(generators, task.shape, device) if run.noisy(i) else None
             look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
             x = run.step(i, output, x, drawn)

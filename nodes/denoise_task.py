@@ -99,10 +99,13 @@ def prepare(
     check_room("the latents", (count, unet.latent_channels, high, wide))
     towards = _lead(unet, given, "", count, copies)
     away = _lead(unet, given, "negative_", count, copies) if guided else None
+    towards, away = SYSTEMS[unet.system].paired(towards, away)
+    _check_same_shapes(towards, away)
     return Task(
         count,
         (unet.latent_channels, high, wide),
-        *SYSTEMS[unet.system].paired(towards, away),
+        towards,
+        away,
         None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
         _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
         _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
@@ -124,6 +127,17 @@ def _lead(unet: UNet, given: Mapping[str, Any], sign: str, count: int, copies: i
             raise ValueError(f"a UNet of Kandinsky {unet.system} needs {port}{why}")
         found[name] = spread(getattr(value, name), count, copies)
     return found
+
+
+def _check_same_shapes(towards: Mapping[str, Array], away: Mapping[str, Array] | None) -> None:
+    """Raise ValueError where prompt and negative cannot go through the UNet together: tokens are missing."""
+    for name, array in (away or {}).items():
+        there, here = towards[name].shape[1:], array.shape[1:]
+        if there != here:
+            raise ValueError(
+                f"the {name.replace('_', ' ')} of the prompt are {' x '.join(map(str, there))} numbers, "
+                f"the negative's {' x '.join(map(str, here))}; expected the same"
+            )
 
 
 def _keep(

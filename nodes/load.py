@@ -65,7 +65,7 @@ PRIOR_FOLDERS: Folders = {
 DECODER_FOLDERS: Folders = {
     "unet": (("unet",), ("scheduler",), ("ddpm_scheduler",), inspect.MOVQ),
     "movq": (inspect.MOVQ,),
-    "text_encoder": (("text_encoder",), ("tokenizer",)),
+    "text_encoder": (("text_encoder",), ("tokenizer",), ("tokenizer_2",)),
 }
 DEPTH_FOLDERS: Folders = {"depth_estimator": (("depth_estimator", ""),)}
 
@@ -123,7 +123,7 @@ def load_decoder(
     origin = Origin(checkpoint, placement, system, found, recommended)
     if checkpoint.root.is_file():
         wanted = wanted & {"unet"}
-    reads_text = system == "2.1" and "text_encoder" in wanted
+    reads_text = system in ("2.0", "2.1") and "text_encoder" in wanted
     return DecoderParts(
         handles.unet(origin, folder) if "unet" in wanted else None,  # type: ignore[arg-type]
         handles.movq(origin) if "movq" in wanted else None,  # type: ignore[arg-type]

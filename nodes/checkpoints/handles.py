@@ -73,17 +73,24 @@ def _unwritten(path: Path | None, scheduler: Mapping[str, Any]) -> tuple[object,
 
 
 def text_encoder(origin: Origin) -> TextEncoder:
-    """The text encoder and its tokenizer."""
+    """The text encoder and its tokenizer; that of Kandinsky 2.0 has two."""
     part = origin.read("text_encoder")
     folder = origin.checkpoint.require("tokenizer")
-    files = [path for name in TOKENIZER_FILES if (path := origin.checkpoint.find(f"tokenizer/{name}"))]
+    folders = [folder, *filter(None, [origin.checkpoint.find("tokenizer_2")])]
+    files = [file for each in folders for file in _tokenizer_files(origin.checkpoint, each)]
     origin.checkpoint.find("vocabulary.txt")  # read when a prompt is; a link that leads out is refused here
+    return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
+
+
+def _tokenizer_files(checkpoint: Checkpoint, folder: Path) -> list[Path]:
+    found = (checkpoint.find(f"{folder.name}/{name}") for name in TOKENIZER_FILES)
+    files = [file for file in found if file is not None]
     names = {file.name for file in files}
     if not names & {"tokenizer.json", "spiece.model"} and not {"vocab.json", "merges.txt"} <= names:
         raise CheckpointError(
             f"{folder} has no tokenizer: expected tokenizer.json, spiece.model, or vocab.json and merges.txt"
         )
-    return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
+    return files
 
 
 def image_encoder(origin: Origin) -> ImageEncoder:

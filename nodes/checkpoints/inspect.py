@@ -89,11 +89,12 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
     if config.get("_class_name") == "Kandinsky3UNet":
         return "3", {4: "text2img", 9: "inpaint"}.get(_channels(config, where), "text2img")
     projection, addition = config.get("encoder_hid_dim_type"), config.get("addition_embed_type")
-    system = {"image_proj": "2.2", "text_image_proj": "2.1"}.get(str(projection))
+    systems = {"image_proj": "2.2", "text_image_proj": "2.1", "two_text_proj": "2.0"}
+    system = systems.get(str(projection))
     if system is None:
         raise CheckpointError(
-            f"{where}: encoder_hid_dim_type is {projection!r}, expected 'image_proj' (Kandinsky 2.2) or "
-            f"'text_image_proj' (2.1); this is no Kandinsky UNet"
+            f"{where}: encoder_hid_dim_type is {projection!r}, expected 'image_proj' (Kandinsky 2.2), "
+            f"'text_image_proj' (2.1) or 'two_text_proj' (2.0); this is no Kandinsky UNet"
         )
     kinds = {
         (4, "image"): "text2img",
@@ -101,12 +102,16 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
         (8, "image_hint"): "controlnet_depth",
         (4, "text_image"): "text2img",
         (9, "text_image"): "inpaint",
+        (4, "two_text"): "text2img",
+        (9, "two_text"): "inpaint",
     }
     variant = kinds.get((_channels(config, where), str(addition)))
-    if variant is None or (system == "2.1") != (addition == "text_image"):
+    own = {"text_image": "2.1", "two_text": "2.0"}.get(str(addition), "2.2")
+    if variant is None or system != own:
         raise CheckpointError(
             f"{where}: in_channels {config.get('in_channels')} with addition_embed_type {addition!r} is none "
-            f"of 4 or 9 with 'image' (2.2), 8 with 'image_hint' (2.2), 4 or 9 with 'text_image' (2.1)"
+            f"of 4 or 9 with 'image' (2.2), 8 with 'image_hint' (2.2), 4 or 9 with 'text_image' (2.1) or "
+            f"'two_text' (2.0)"
         )
     return system, variant
 

@@ -5,6 +5,7 @@ from nodes.text_encoders.clip import CLIP
 from nodes.text_encoders.encoder import Encoder
 from nodes.text_encoders.multilingual_clip import MULTILINGUAL_CLIP
 from nodes.text_encoders.t5 import T5
+from nodes.text_encoders.two_encoders import MODEL_TYPE, TWO_ENCODERS
 from nodes.wires import TextEncoder
 
 ENCODERS: dict[str, Encoder] = {
@@ -12,6 +13,7 @@ ENCODERS: dict[str, Encoder] = {
     "xlm-roberta": MULTILINGUAL_CLIP,
     "M-CLIP": MULTILINGUAL_CLIP,  # what diffusers writes when it saves one again
     "t5": T5,
+    MODEL_TYPE: TWO_ENCODERS,
 }
 
 
