@@ -185,6 +185,21 @@ def _models(options: argparse.Namespace) -> int:
     return INVALID if any(part.problem for part in found) else DONE
 
 
+def _convert(options: argparse.Namespace) -> int:
+    from nodes.checkpoints.reading import CheckpointError
+    from nodes.conversion.kandinsky20 import convert
+    from ui.text import one_line
+
+    try:
+        convert(options.source, options.target, lambda message: print(one_line(message), file=sys.stderr))
+    except CheckpointError as error:
+        raise Refused(one_line(error)) from None
+    except OSError as error:
+        raise Refused(f"{one_line(options.target)} cannot be written: {error.strerror or error}") from None
+    print(f"{one_line(options.target)}: Kandinsky 2.0, for the source of load_decoder")
+    return DONE
+
+
 def _schema(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command like the others
     from graph.schema import schema
 
@@ -246,6 +261,7 @@ _COMMANDS = {
     "models": _models,
     "nodes": _nodes,
     "cache": _cache,
+    "convert": _convert,
     "schema": _schema,
 }
 
