@@ -6,7 +6,7 @@ The templates of a system begin with its name (k21_text_to_image.json); those wi
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.nodes import tiny, tiny3, tiny21
+from tests.nodes import tiny, tiny3, tiny20, tiny21
 
 Sources = dict[str, str]
 
@@ -38,6 +38,14 @@ def kandinsky21(task: str, root: Path) -> Sources:
     return {"prior_source": str(prior), "decoder_source": str(decoder)}
 
 
+def kandinsky20(task: str, root: Path) -> Sources:
+    """One checkpoint with the UNets of both tasks."""
+    folder = root / "kandinsky20"
+    if not folder.exists():
+        tiny20.tiny_decoder20(folder)
+    return {"decoder_source": str(folder)}
+
+
 def kandinsky3(task: str, root: Path) -> Sources:
     """One checkpoint for everything."""
     folder = root / "kandinsky3"
@@ -47,6 +55,7 @@ def kandinsky3(task: str, root: Path) -> Sources:
 
 
 SYSTEMS: dict[str, tuple[Callable[[str, Path], Sources], set[str]]] = {  # name -> checkpoints, tasks
+    "k20": (kandinsky20, {"text_to_image", "image_to_image", "inpainting"}),
     "k21": (
         kandinsky21,
         {
