@@ -48,6 +48,7 @@ def describe(handle: Handle) -> str:
     """A part as its loader found it: "Kandinsky 2.2 UNet, inpainting: 1,253.1 M parameters, ..."."""
     size = measure(handle.weights)
     name = TITLES.get(handle.part, handle.part.replace("_", " "))
+    name = "autoencoder" if (name, handle.system) == ("MoVQ", "2.0") else name
     task = f", {TASKS.get(handle.variant, handle.variant)}" if handle.part == "unet" else ""
     here = size.parameters * (4 if handle.dtype == "float32" else 2)
     loras = f", with {len(handle.loras)} LoRA{'s' * (len(handle.loras) > 1)}" if handle.loras else ""
@@ -114,10 +115,10 @@ def _what(checkpoint: Checkpoint, folder: Path, config: Any) -> str:
             Checkpoint("", "", around, (around, *checkpoint.within), checkpoint.sha256)
         )
         return f"prior of Kandinsky {system}"
-    if named == "VQModel" or folder.name in inspect.MOVQ:
+    if named in ("VQModel", "AutoencoderKL") or folder.name in inspect.MOVQ:
         levels = config.get("block_out_channels")
         factor = f", {2 ** (len(levels) - 1)} pixels a latent" if isinstance(levels, list) and levels else ""
-        return f"MoVQ ({named}){factor}"
+        return f"{'autoencoder of Kandinsky 2.0' if named == 'AutoencoderKL' else 'MoVQ'} ({named}){factor}"
     return str(named)[:80] or "a network that says nothing of itself"
 
 

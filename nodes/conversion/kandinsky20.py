@@ -95,7 +95,7 @@ def _text_encoder(source: Path, folder: Path, tell: Tell) -> None:
     }
     stored = {part: read_tensors(file) for part, file in files.items()}
     fields = (multilingual_clip.FIELDS | multilingual_clip.FIXED.keys(), t5.FIELDS)
-    config: dict[str, Any] = {"model_type": two_encoders.MODEL_TYPE}
+    config: dict[str, Any] = {"_class_name": "TwoEncoders", "model_type": two_encoders.MODEL_TYPE}
     for (part, file), known in zip(files.items(), fields, strict=True):
         stated = read_json(file.with_name("config.json"))
         config[part] = {name: value for name, value in stated.items() if name in known}

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from graph.node import Wiring
+from nodes.checkpoints.locate import locate_any
 from nodes.checkpoints.reading import CheckpointError
+from nodes.checkpoints.report import parts as parts_of
 from nodes.checkpoints.residency import residency
 from nodes.denoise_inputs import complaints
 from nodes.load import DecoderParts
@@ -305,3 +307,23 @@ def test_half_precision_is_close(folder, dtype) -> None:
     made = run(halves, text_embeds=exact, negative_text_embeds=exact, steps=1, scheduler="ddpm")
     reference = run(whole, text_embeds=exact, negative_text_embeds=exact, steps=1, scheduler="ddpm")
     assert np.abs(made.latents - reference.latents).max() < 2 * tolerance * np.abs(reference.latents).max()
+
+
+def test_inspecting_says_what_lies_in_a_checkpoint(folder) -> None:
+    found = {part.part: part for part in parts_of(locate_any(str(folder)))}
+    assert {name: part.what for name, part in found.items()} == {
+        "ddpm_scheduler": "DDPMScheduler",
+        "scheduler": "DDIMScheduler",
+        "text_encoder": "TwoEncoders",
+        "unet": "UNet of Kandinsky 2.0, text to image",
+        "unet_inpaint": "UNet of Kandinsky 2.0, inpainting",
+        "vae": "autoencoder of Kandinsky 2.0 (AutoencoderKL), 8 pixels a latent",
+    }
+    assert found["unet"].size is not None and found["unet"].size.saved_as == "float16 and float32"
+
+
+def test_loaders_say_what_they_found(parts) -> None:
+    unet, movq, text_encoder = (handle.description for handle in parts["inpaint"])
+    assert unet.startswith("Kandinsky 2.0 UNet, inpainting: ")
+    assert movq.startswith("Kandinsky 2.0 autoencoder: ")
+    assert text_encoder.startswith("Kandinsky 2.0 text encoder: ")
