@@ -82,7 +82,8 @@ def node(
         version: counts up whenever the meaning of its inputs, params or outputs changes.
         id: the type's id in files; the function's name if left out.
         effects: it acts on the world (saves, shows), so it always runs and its outputs are not cached.
-        folds: it runs while planning if its params are constants; one that makes handles always does.
+        folds: it runs while planning if its params and inputs are known then (constants and handles); one
+            that makes handles always does.
         io: it waits more than it computes, so it may run beside other nodes.
         resolve: gives the values of params that are null, from what planning knows.
         check: finds what the types cannot say ("this checkpoint needs a mask").

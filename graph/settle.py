@@ -181,7 +181,7 @@ class Settler:
             self.problems.append(Problem(sentence(error), node=step.id))
 
     def _fold(self, step: Step) -> None:
-        if step.type.folds and not step.links:
+        if step.type.folds and step.links.keys() <= step.known.keys():
             self._ask(step, lambda: self._call(step))
 
     def _call(self, step: Step) -> None:
@@ -192,7 +192,7 @@ class Settler:
             Wanted: frozenset(self.linked.get(step.id, ())),
         }
         wants = {name: given[kind] for name, kind in node_type.wants.items()}
-        made = named(node_type, node_type.function(**step.params, **wants))
+        made = named(node_type, node_type.function(**step.known, **step.params, **wants))
         step.folded = {
             port: None if value is None else checked(port, step.types[port], value)
             for port, value in made.items()

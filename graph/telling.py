@@ -16,9 +16,10 @@ Told = dict[str, dict[str, Any]]
 
 
 def tell(value: Any, wire: WireType) -> dict[str, Any]:
-    """A value in a few words: `type`, and `handle`, `shape` and `shapes`, or `value`."""
+    """A value in a few words: `type`, and `handle` and `text`, `shape` and `shapes`, or `value`."""
     if wire.handle:
-        return {"type": wire.name, "handle": value.cache_key}
+        text = _described(value)
+        return {"type": wire.name, "handle": value.cache_key, **({"text": text} if text else {})}
     return summarise(value, wire.name)
 
 
@@ -30,6 +31,14 @@ def thumbnail(value: Any, wire: WireType) -> dict[str, str]:
         return {"thumbnail": base64.b64encode(wire.look(value)).decode("ascii")}
     except Exception:  # a pack's function; the node itself did its work
         return {}
+
+
+def _described(handle: Any) -> str:
+    """What a handle says of itself to people; "" where it says nothing, or no longer can."""
+    try:
+        return str(getattr(handle, "description", ""))
+    except (ValueError, OSError):
+        return ""
 
 
 def tell_folded(step: Step) -> Told:

@@ -9,6 +9,8 @@ from nodes.image_encode import image_encode
 from nodes.interpolate import interpolate
 from nodes.load import load_decoder, load_depth_estimator, load_prior
 from nodes.load_image import load_image
+from nodes.load_kandinsky3 import load_kandinsky3
+from nodes.load_lora import load_lora
 from nodes.load_tensors import load_tensors
 from nodes.mask import mask
 from nodes.movq_decode import movq_decode
@@ -34,6 +36,8 @@ __all__ = [
     "load_decoder",
     "load_depth_estimator",
     "load_image",
+    "load_kandinsky3",
+    "load_lora",
     "load_prior",
     "load_tensors",
     "mask",

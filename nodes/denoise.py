@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from nodes.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,10 +35,12 @@ def denoise(
     from nodes.guidance import guided
     from nodes.noise import dice, roll
     from nodes.schedulers.choose import scheduler as choose
+    from nodes.schedulers.plms import PLMSRun
 
     device = unet.device
-    schedule = choose(unet.scheduler, scheduler)
+    schedule = choose(unet.others.get(scheduler or "", unet.scheduler), scheduler)
     run = schedule.start(span.steps)
+    weight = SYSTEMS[unet.system].weight(guidance)
     generators = dice(seed, task.rows)
     noise = (
         roll(generators, task.shape, device)
@@ -60,11 +64,17 @@ def denoise(
     else:
         x = kept(span.first)
     with opened(unet) as model, torch.inference_mode():
-        predict = _predictor(model, unet, task, start, keep)
+        predict = _predictor(model, unet, task, start, keep, run.timesteps[span.first : span.end])
+
+        def led(x: Tensor, t: int) -> Tensor:
+            """The network's output, guided: a row for each of the latents."""
+            output = predict(x, t)
+            return output if task.away is None else guided(output, weight, task.shape[0])
+
         for i in range(span.first, span.end):
-            output = predict(x, run.timesteps[i])
-            if task.negative_image_embeds is not None:
-                output = guided(output, guidance, task.shape[0])
+            output = led(x, run.timesteps[i])
+            if isinstance(run, PLMSRun):
+                output = run.averaged(i, output, x, led)
             drawn = roll(generators, task.shape, device) if run.noisy(i) else None
             look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
             x = run.step(i, output, x, drawn)
@@ -76,7 +86,12 @@ def denoise(
 
 
 def _predictor(
-    model: Any, unet: UNet, task: Task, start: Tensor | None, keep: Tensor | None
+    model: Any,
+    unet: UNet,
+    task: Task,
+    start: Tensor | None,
+    keep: Tensor | None,
+    times: Sequence[int],
 ) -> Callable[[Tensor, int], Tensor]:
     """The network with all that stays the same in place: latents (R, C, h, w), time -> its output, float32.
 
@@ -89,13 +104,15 @@ def _predictor(
     def placed(array: Any) -> Tensor:
         return torch.tensor(array, device=unet.device).to(dtype)
 
-    halves = [half for half in (task.negative_image_embeds, task.image_embeds) if half is not None]
-    hint = None if task.hint is None else placed(task.hint)
-    condition = model.condition(torch.cat([placed(half) for half in halves]), hint)
+    halves = [half for half in (task.away, task.towards) if half is not None]
+    lead = {name: torch.cat([placed(half[name]) for half in halves]) for name in task.towards}
+    hint = {} if task.hint is None else {"hint": placed(task.hint)}
+    condition = SYSTEMS[unet.system].ahead(model, model.condition(**lead, **hint), times)
     beside = None
     if unet.variant == "inpaint":
         assert start is not None and keep is not None  # planning sees to it
-        beside = torch.cat([start * keep, keep], dim=1)
+        arrange = SYSTEMS[unet.system].beside
+        beside = torch.cat([start * keep, keep], dim=1) if arrange is None else arrange(start, keep)
 
     def predict(x: Tensor, t: int) -> Tensor:
         inputs = x if beside is None else torch.cat([x, beside], dim=1)

@@ -7,37 +7,35 @@ from typing import Any
 
 from graph.node import Complaint, Wiring
 from nodes.guidance import is_guided
+from nodes.systems import SYSTEMS
 from nodes.wires import UNet
 
 NEGATIVES = {"negative_image_embeds", "negative_text_embeds"}
-CONDITIONS: dict[str, tuple[str, ...]] = {  # system -> its inputs besides those of the variant
-    "2.2": ("image_embeds", "negative_image_embeds"),
-}
 VARIANTS: dict[str, tuple[str, ...]] = {  # variant -> what it needs as well
     "text2img": (),
     "inpaint": ("latents", "mask"),
     "controlnet_depth": ("depth_hint",),
+    "flash": (),
 }
 EVERYWHERE = ("latents", "mask", "noise")  # means something to every checkpoint
 INPUTS = (
     *("image_embeds", "negative_image_embeds", "text_embeds", "negative_text_embeds"),
     *("latents", "mask", "depth_hint", "noise"),
 )
-SCHEDULERS = {"2.2": ("ddpm", "ddim", "dpmpp_2m")}
 
 
 def complaints(wiring: Wiring) -> Iterator[Complaint]:
     """Everything that can be said before the run."""
     unet = wiring.values.get("unet")
     if isinstance(unet, UNet):
-        if unet.system not in CONDITIONS:
-            known = ", ".join(CONDITIONS)
-            yield Complaint("unet", f"Kandinsky {unet.system} cannot be denoised yet", f"a UNet of {known}")
+        if unet.system not in SYSTEMS:
+            expected = f"a UNet of {', '.join(SYSTEMS)}"
+            yield Complaint("unet", f"Kandinsky {unet.system} cannot be denoised yet", expected)
             return
         yield from _inputs(unet, wiring)
-        chosen = wiring.params.get("scheduler")
-        if chosen is not None and chosen not in SCHEDULERS[unet.system]:
-            expected = "one of " + ", ".join(SCHEDULERS[unet.system])
+        chosen, known = wiring.params.get("scheduler"), SYSTEMS[unet.system].schedulers
+        if chosen is not None and chosen not in known:
+            expected = "one of " + ", ".join(known)
             yield Complaint("scheduler", f"{chosen!r} is not for Kandinsky {unet.system}", expected)
     if "mask" in wiring.linked and "latents" not in wiring.linked:
         yield Complaint(
@@ -48,7 +46,8 @@ def complaints(wiring: Wiring) -> Iterator[Complaint]:
 
 def _inputs(unet: UNet, wiring: Wiring) -> Iterator[Complaint]:
     """Inputs that are missing, and inputs that mean nothing here."""
-    needed = (*CONDITIONS[unet.system], *VARIANTS[unet.variant])
+    system = SYSTEMS[unet.system]
+    needed = (*system.needs, *VARIANTS[unet.variant])
     article = "an" if unet.variant == "inpaint" else "a"
     kind = f"{article} {unet.variant} checkpoint of Kandinsky {unet.system}"
     for name in needed:
@@ -56,7 +55,7 @@ def _inputs(unet: UNet, wiring: Wiring) -> Iterator[Complaint]:
             why = "; guidance of 1 or less needs none" if name in NEGATIVES else ""
             yield Complaint(name, f"{kind} needs {name}{why}", f"a wire of type {_type(name)}")
     for name in INPUTS:
-        if name in wiring.linked and name not in (*needed, *EVERYWHERE):
+        if name in wiring.linked and name not in (*needed, *system.may_have, *EVERYWHERE):
             yield Complaint(name, f"{name} means nothing to {kind}", "no wire")
 
 

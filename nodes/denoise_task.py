@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from nodes.batches import check_room
 from nodes.copies import count_rows, spread
+from nodes.denoise_inputs import NEGATIVES
 from nodes.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
+from nodes.systems import SYSTEMS
+from nodes.systems.system import IMAGE
 from nodes.wires import DepthHint, Latents, Mask, UNet
 
 if TYPE_CHECKING:
@@ -49,8 +52,8 @@ class Task:
 
     rows: int
     shape: tuple[int, int, int]
-    image_embeds: Array  # (R, D)
-    negative_image_embeds: Array | None  # (R, D)
+    towards: Mapping[str, Array]  # what leads the UNet, (R, ...) each, by the names of its system
+    away: Mapping[str, Array] | None  # the same of the negatives; None without guidance
     start: Array | None  # (R, C, h, w)
     keep: Array | None  # (R, 1, h, w), 1 where the start picture is kept
     hint: Array | None  # (1 or R, 3, 8h, 8w)
@@ -73,12 +76,19 @@ def picture_size(latents: Latents | None, width: int | None, height: int | None)
 
 
 def prepare(
-    unet: UNet, given: Mapping[str, Any], noise: Latents | None, width: int, height: int, copies: int
+    unet: UNet,
+    given: Mapping[str, Any],
+    noise: Latents | None,
+    width: int,
+    height: int,
+    guided: bool,
+    copies: int,
 ) -> Task:
     """The task for a picture of width x height; `given` holds the inputs by port, None where not linked.
 
-    Raises ValueError where inputs do not fit the checkpoint or each other.
+    Raises ValueError where inputs are missing, or do not fit the checkpoint or each other.
     """
+    given = {name: value for name, value in given.items() if guided or name not in NEGATIVES}
     count = count_rows(copies, noise, **given)
     _check_fit(unet, [value for value in (*given.values(), noise) if value is not None])
     multiple = unet_multiple(unet)
@@ -87,22 +97,47 @@ def prepare(
     if start is not None:
         high, wide = (round_up(side, multiple) for side in start.shape[2:])
     check_room("the latents", (count, unet.latent_channels, high, wide))
-    embeds = {
-        name: None if given[name] is None else spread(given[name].image_embeds, count, copies)
-        for name in ("image_embeds", "negative_image_embeds")
-    }
-    if embeds["image_embeds"] is None:
-        raise ValueError(f"a UNet of Kandinsky {unet.system} needs image_embeds")
+    towards = _lead(unet, given, "", count, copies)
+    away = _lead(unet, given, "negative_", count, copies) if guided else None
+    towards, away = SYSTEMS[unet.system].paired(towards, away)
+    _check_same_shapes(towards, away)
     return Task(
         count,
         (unet.latent_channels, high, wide),
-        embeds["image_embeds"],
-        embeds["negative_image_embeds"],
+        towards,
+        away,
         None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
         _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
         _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
         _noise(noise, (high, wide), count, copies),
     )
+
+
+def _lead(unet: UNet, given: Mapping[str, Any], sign: str, count: int, copies: int) -> Mapping[str, Array]:
+    """The arrays that lead the UNet towards something, or with the sign "negative_" away from it."""
+    system = SYSTEMS[unet.system]
+    found = {}
+    for name in system.arrays:
+        port = f"{sign}{'image_embeds' if name in IMAGE else 'text_embeds'}"
+        value = given.get(port)
+        if value is None and sign and system.no_text is not None and given["text_embeds"] is not None:
+            value = system.no_text(given["text_embeds"])
+        if value is None:
+            why = "; guidance of 1 or less needs none" if sign else ""
+            raise ValueError(f"a UNet of Kandinsky {unet.system} needs {port}{why}")
+        found[name] = spread(getattr(value, name), count, copies)
+    return found
+
+
+def _check_same_shapes(towards: Mapping[str, Array], away: Mapping[str, Array] | None) -> None:
+    """Raise ValueError where prompt and negative cannot go through the UNet together: tokens are missing."""
+    for name, array in (away or {}).items():
+        there, here = towards[name].shape[1:], array.shape[1:]
+        if there != here:
+            raise ValueError(
+                f"the {name.replace('_', ' ')} of the prompt are {' x '.join(map(str, there))} numbers, "
+                f"the negative's {' x '.join(map(str, here))}; expected the same"
+            )
 
 
 def _keep(
@@ -161,6 +196,10 @@ def _check_fit(unet: UNet, values: list[Any]) -> None:
             raise ValueError(
                 f"these latents have {value.shape[1]} channels, the UNet takes {unet.latent_channels}"
             )
-        dim = unet.config.get("encoder_hid_dim")
-        if kind == "ImageEmbeds" and value.shape[1] != dim:
-            raise ValueError(f"these image embeds have {value.shape[1]} numbers a row, the UNet takes {dim}")
+        widths = SYSTEMS[unet.system].widths(unet.config)
+        for name, shape in value.shapes.items():
+            if shape[-1] != widths.get(name, shape[-1]):
+                raise ValueError(
+                    f"these {name.replace('_', ' ')} have {shape[-1]} numbers a row, the UNet takes "
+                    f"{widths[name]}"
+                )

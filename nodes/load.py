@@ -8,12 +8,14 @@ from nodes.checkpoints import handles, inspect
 from nodes.checkpoints.devices import resolve_device, resolve_dtype
 from nodes.checkpoints.handles import Origin, Placement
 from nodes.checkpoints.locate import Checkpoint, locate
+from nodes.checkpoints.reading import CheckpointError
 from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 Source = Annotated[
     str,
     Fixed(),
-    "miniature, a folder (./my-checkpoint), its name in the models folder, or a hub id (owner/name).",
+    "miniature, a folder or a .safetensors file (./my-checkpoint), its name in the models folder, or a hub "
+    "id (owner/name).",
 ]
 Revision = Annotated[str, Fixed(), "Branch, tag or commit of a hub checkpoint; empty is its main branch."]
 DType = Annotated[
@@ -61,9 +63,9 @@ PRIOR_FOLDERS: Folders = {
     "prior": (("prior",), ("scheduler",)),
 }
 DECODER_FOLDERS: Folders = {
-    "unet": (("unet",), ("scheduler",), inspect.MOVQ),
+    "unet": (("unet",), ("scheduler",), ("ddpm_scheduler",), inspect.MOVQ),
     "movq": (inspect.MOVQ,),
-    "text_encoder": (("text_encoder",), ("tokenizer",)),
+    "text_encoder": (("text_encoder",), ("tokenizer",), ("tokenizer_2",)),
 }
 DEPTH_FOLDERS: Folders = {"depth_estimator": (("depth_estimator", ""),)}
 
@@ -83,10 +85,12 @@ def load_prior(
 
     Its weights are opened when a node first needs them.
     """
-    placement = _placement(environment, dtype, device, offload)
-    checkpoint = _find(source, revision, environment, placement, "prior", PRIOR_FOLDERS, wanted)
+    placement = place(environment, dtype, device, offload)
+    checkpoint = find(source, revision, environment, placement, "prior", PRIOR_FOLDERS, wanted)
     recommended = inspect.read_recommended(checkpoint, inspect.PRIOR_DEFAULTS)
     origin = Origin(checkpoint, placement, inspect.prior_system(checkpoint), "text2img", recommended)
+    if checkpoint.root.is_file():
+        wanted = wanted & {"prior"}
     return PriorParts(
         handles.text_encoder(origin) if "text_encoder" in wanted else None,  # type: ignore[arg-type]
         handles.image_encoder(origin) if "image_encoder" in wanted else None,  # type: ignore[arg-type]
@@ -110,12 +114,16 @@ def load_decoder(
 
     Its weights are opened when a node first needs them.
     """
-    placement = _placement(environment, dtype, device, offload)
-    checkpoint = _find(source, revision, environment, placement, "decoder", DECODER_FOLDERS, wanted)
+    placement = place(environment, dtype, device, offload)
+    checkpoint = find(source, revision, environment, placement, "decoder", DECODER_FOLDERS, wanted)
     folder, system, found = inspect.choose_unet(checkpoint, variant)
+    if system == "3":
+        raise CheckpointError(f"checkpoint {source} is of Kandinsky 3; Load Kandinsky 3 takes it")
     recommended = inspect.read_recommended(checkpoint, inspect.DECODER_DEFAULTS)
     origin = Origin(checkpoint, placement, system, found, recommended)
-    reads_text = system == "2.1" and "text_encoder" in wanted
+    if checkpoint.root.is_file():
+        wanted = wanted & {"unet"}
+    reads_text = system in ("2.0", "2.1") and "text_encoder" in wanted
     return DecoderParts(
         handles.unet(origin, folder) if "unet" in wanted else None,  # type: ignore[arg-type]
         handles.movq(origin) if "movq" in wanted else None,  # type: ignore[arg-type]
@@ -134,18 +142,19 @@ def load_depth_estimator(
     environment: Environment,
 ) -> DepthEstimator:
     """Take a network that tells how far away each pixel of a picture is."""
-    placement = _placement(environment, dtype, device, offload)
+    placement = place(environment, dtype, device, offload)
     wanted = frozenset(DEPTH_FOLDERS)
-    checkpoint = _find(source, revision, environment, placement, "depth_estimator", DEPTH_FOLDERS, wanted)
+    checkpoint = find(source, revision, environment, placement, "depth_estimator", DEPTH_FOLDERS, wanted)
     return handles.depth_estimator(Origin(checkpoint, placement, "2.2", "controlnet_depth", {}))
 
 
-def _placement(environment: Environment, dtype: str, device: str, offload: str) -> Placement:
+def place(environment: Environment, dtype: str, device: str, offload: str) -> Placement:
+    """What these params mean on this machine."""
     resolved = resolve_device(device, environment.device)
     return Placement(resolve_dtype(dtype, resolved), resolved, offload)
 
 
-def _find(
+def find(
     source: str,
     revision: str,
     environment: Environment,
@@ -154,5 +163,6 @@ def _find(
     folders: Folders,
     wanted: Wanted,
 ) -> Checkpoint:
+    """The checkpoint that `source` means, with the folders that the wanted parts need."""
     needed = [names for part, groups in folders.items() if part in wanted for names in groups]
     return locate(source, revision, environment, kind=kind, folders=needed, dtype=placement.dtype)

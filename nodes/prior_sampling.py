@@ -81,7 +81,7 @@ def run_prior(
 
     passes = {}
     if "image_embeds" in wanted:
-        away = (negative or _empty(positive)) if request.guidance > 1 else None
+        away = (negative or positive.of_the_empty_prompt()) if request.guidance > 1 else None
         passes["image_embeds"] = Pass(positive, away)
     if "negative_image_embeds" in wanted and negative is not None:
         # Guidance from the negative prompt to itself would change nothing.
@@ -208,23 +208,13 @@ def _prefix(
     return prefix.rows(torch.cat([torch.tensor(row, device=device) for row in rows]))
 
 
-def _empty(text: TextEmbeds) -> TextEmbeds:
-    """What the same encoder made of the empty prompt. Raises ValueError where it does not travel along."""
-    pooled, hidden, mask = text.empty_text_embeds, text.empty_hidden_states, text.empty_attention_mask
-    if pooled is None or hidden is None or mask is None:
-        raise ValueError(
-            "these text embeds do not know the empty prompt, which guidance leads away from: "
-            "link a negative prompt, or set guidance to 1"
-        )
-    return TextEmbeds(pooled, hidden, mask, text.system)
-
-
 def _check_fit(handle: Prior, values: Sequence[TextEmbeds | ImageEmbeds]) -> None:
     for value in values:
         if value.system != handle.system:
             raise ValueError(f"these embeds are of Kandinsky {value.system}, the prior is of {handle.system}")
-        size = next(iter(value.shapes.values()))[1]
-        if size != handle.embedding_dim:
-            raise ValueError(
-                f"these embeds have {size} numbers a row, the prior takes {handle.embedding_dim}"
-            )
+        for name, shape in value.shapes.items():
+            if name != "attention_mask" and shape[-1] != handle.embedding_dim:
+                raise ValueError(
+                    f"these {name.replace('_', ' ')} have {shape[-1]} numbers a row, the prior takes "
+                    f"{handle.embedding_dim}"
+                )

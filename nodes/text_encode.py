@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from graph.node import Multiline, Progress, node
 from nodes.wires import TextEmbeds, TextEncoder
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from nodes.checkpoints.tokenizer import Tokens
 
 ROWS_AT_ONCE = 16
 MOST_PROMPTS = 1000  # what 400 MB of embeds are for
@@ -27,15 +31,22 @@ def text_encode(
 
     Words beyond the encoder's limit are cut off, and a small checkpoint does not know every word; both are
     reported. An empty prompt is fine.
+
+    The miniature draws one or two of: sphere, cube, cone, cylinder, ring, star, house, tree; in red, orange,
+    yellow, green, blue, purple, pink or white; small, medium or large; on the left, in the middle, on the
+    right; one left of, right of, in front of or behind the other; on grass, sand, snow, water or stone; by
+    day, at sunset, at night or in a storm. "a large red cube left of a small blue ring on sand at sunset" is
+    a good prompt for it.
     """
     from nodes.checkpoints.residency import opened
-    from nodes.checkpoints.tokenizer import open_tokenizer
+    from nodes.text_encoders import encoder_of
 
     prompts = [line.strip() for line in text.splitlines() if line.strip()] if lines else [text]
     prompts = prompts or [""]
     if len(prompts) > MOST_PROMPTS:
         raise ValueError(f"there are {len(prompts):,} lines; at most {MOST_PROMPTS:,} prompts go together")
-    tokenizer = open_tokenizer(text_encoder)
+    encoder = encoder_of(text_encoder)
+    tokenizer = encoder.tokenizer(text_encoder)
     tokens = tokenizer([*prompts, ""])
     for prompt, cut in zip(prompts, tokens.cut, strict=False):
         if cut:
@@ -44,7 +55,7 @@ def text_encode(
             hint = f"; it knows {near!r}" if near else ""
             progress.warn(f"this checkpoint does not know the word {word!r:.{SHOWN}}{hint}")
     with opened(text_encoder) as model:
-        pooled, hidden = _encode(model, tokens.ids, text_encoder.device, progress)
+        pooled, hidden = _encode(partial(encoder.read, model), tokens, text_encoder.device, progress)
     count = len(prompts)
     return TextEmbeds(
         pooled[:count],
@@ -57,20 +68,21 @@ def text_encode(
     )
 
 
-def _encode(model: Any, ids: NDArray[Any], device: str, progress: Progress) -> tuple[Any, Any]:
-    """Token ids (B, L) -> the projected state of the last token (B, D) and all hidden states (B, L, D).
-
-    CLIP's text encoder is causal and pays no heed to the padding behind a prompt, so it gets no mask.
-    """
+def _encode(
+    read: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], tokens: Tokens, device: str, progress: Progress
+) -> tuple[Any, Any]:
+    """What `read` makes of the tokens of B prompts, a few at once: pooled (B, D), hidden states (B, L, E)."""
     import torch
 
     pooled, hidden = [], []
     with torch.inference_mode():
-        for rows in torch.from_numpy(ids).split(ROWS_AT_ONCE):
+        for i in range(0, len(tokens.ids), ROWS_AT_ONCE):
             progress.check()
-            encoded = model(input_ids=rows.to(device))
-            pooled.append(encoded.text_embeds)
-            hidden.append(encoded.last_hidden_state)
+            rows = (torch.from_numpy(array[i : i + ROWS_AT_ONCE]) for array in (tokens.ids, tokens.mask))
+            ids, mask = (row.to(device) for row in rows)
+            some = read(ids, mask)
+            pooled.append(some[0])
+            hidden.append(some[1])
     return torch.cat(pooled), torch.cat(hidden)
 
 

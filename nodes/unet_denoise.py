@@ -88,20 +88,18 @@ def unet_denoise(
     from nodes.denoise_task import Span, picture_size, prepare
 
     assert steps is not None and guidance is not None  # resolved while planning
-    if guidance > 1 and negative_image_embeds is None:
-        raise ValueError("guidance above 1 needs negative_image_embeds")
     width, height = picture_size(latents, width, height)
     span = Span.of(steps, strength, start_step, end_step, starts=latents is not None)
     given = {
         "image_embeds": image_embeds,
-        "negative_image_embeds": negative_image_embeds if guidance > 1 else None,
+        "negative_image_embeds": negative_image_embeds,
         "text_embeds": text_embeds,
-        "negative_text_embeds": negative_text_embeds if guidance > 1 else None,
+        "negative_text_embeds": negative_text_embeds,
         "latents": latents,
         "mask": mask,
         "depth_hint": depth_hint,
     }
-    task = prepare(unet, given, noise, width, height, images_per_prompt)
+    task = prepare(unet, given, noise, width, height, guidance > 1, images_per_prompt)
     if span.first >= span.end and task.start is not None:
         return Latents(task.start, width, height, unet.system)
     painted = denoise(unet, task, span, guidance, scheduler, seed, progress)

@@ -156,6 +156,16 @@ class TextEmbeds(Value):
                 f"hidden_states and attention_mask differ in their number of tokens: {self.shapes}"
             )
 
+    def of_the_empty_prompt(self) -> "TextEmbeds":
+        """What the same encoder made of the empty prompt, one row; ValueError where that is not known."""
+        pooled, hidden, mask = self.empty_text_embeds, self.empty_hidden_states, self.empty_attention_mask
+        if pooled is None or hidden is None or mask is None:
+            raise ValueError(
+                "these text embeds do not know the empty prompt, which guidance leads away from: "
+                "link a negative prompt, or set guidance to 1"
+            )
+        return TextEmbeds(pooled, hidden, mask, self.system)
+
 
 @wire(
     name="image_embeds", title="Image embeds", colour="#e8599f", help="A picture's meaning, as CLIP sees it."
@@ -210,6 +220,13 @@ class LatentPreview(NamedTuple):
     bias: tuple[float, float, float]
 
 
+class Lora(NamedTuple):
+    """Low-rank changes to a network's weights, in a safetensors file, and how much of them is added."""
+
+    file: Path
+    weight: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Handle:
     """A part of a checkpoint: where its weights lie and what its configs say. Opens nothing.
@@ -232,11 +249,19 @@ class Handle:
     fingerprint: str
     config: Mapping[str, Any] = field(compare=False, repr=False)  # config.json of the part
     recommended: Mapping[str, Any] = field(compare=False, repr=False)  # recommended.json, {} without one
+    loras: tuple[Lora, ...] = ()  # added to the weights when they are opened; part of the fingerprint
 
     @property
     def cache_key(self) -> str:
         """What the results of a node that uses this part depend on."""
         return ":".join((self.part, self.system, self.variant, self.dtype, self.fingerprint))
+
+    @property
+    def description(self) -> str:
+        """What was found, for people: system, task, size, precision. Reads the headers of the weights."""
+        from nodes.checkpoints.report import describe
+
+        return describe(self)
 
 
 @wire(
@@ -298,6 +323,8 @@ class UNet(Handle):
 
     part: ClassVar[str] = "unet"
     scheduler: Mapping[str, Any] = field(compare=False, repr=False)  # scheduler_config.json
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, compare=False, repr=False)
+    """Schedulers that the checkpoint ships besides, by the names that people choose them by."""
     latent_channels: int
     latent_factor: int  # pixels a latent stands for, in each direction
     preview: LatentPreview | None

@@ -29,16 +29,17 @@ MOST_UPLOADS = 2_000
 
 # What the login page itself is made of.
 _BEFORE_LOGIN = re.compile(
-    r"/|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
+    r"/|/form/?|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
     r"/gradio_api/(theme\.css|login_check/?|app_id/?)"
 )
+_PAGES = ("/", "/form", "/form/")
 # Parts of Gradio that serve files without an owner, ask other servers, or keep what people did.
 _CLOSED = re.compile(
     r"/gradio_api/(proxy=|stream/|deep_link|runs|run-history|vibe|undo-vibe|process_recording|profiling|dev/)"
     r"|/gradio_api/custom_component/|/monitoring|/pwa_icon"
 )
 _FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
-_RESULT = re.compile(r"kandinsky/([0-9a-f]{32})/[^/]*")
+_RESULT = re.compile(r"/?kandinsky/([0-9a-f]{32})/[^/]*")
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
 
 
@@ -92,7 +93,7 @@ class Door:
         path = scope["path"] = "/" + scope["path"].lstrip("/")
         cookies = _cookies(scope)
         owner = self._who(cookies)
-        if owner is None and path == "/" and self._sessions is None:
+        if owner is None and path in _PAGES and self._sessions is None:
             secret = new_secret()
             owner = visitor(secret)
             send = _with_cookie(send, secret, scope.get("scheme") == "https")

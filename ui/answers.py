@@ -17,6 +17,7 @@ from graph.catalogue_json import describe
 from graph.json_text import excerpt
 from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow, save
+from ui.calls import Calls
 from ui.gallery import Result
 from ui.library import Conflict, LibraryError, Saved
 from ui.owners import Owner
@@ -41,6 +42,7 @@ QUESTIONS = (
     "file_text",
     "results",
     "result_workflow",
+    "draft",
 )
 BASE = "template"
 """Where relative paths start: the pictures of the templates are all there is."""
@@ -53,8 +55,9 @@ class Refused(Exception):
 class Answers:
     """Answers questions about a studio."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, calls: Calls) -> None:
         self._studio = studio
+        self._calls = calls
 
     def answer(self, question: str, owner: Owner, fields: dict[str, Any]) -> Any:
         """The answer to one of QUESTIONS.
@@ -109,8 +112,7 @@ class Answers:
         del base
         if isinstance(workflow, dict):
             workflow = self._studio.take_assets(owner, workflow)
-        run, _ = self._studio.start(owner, self._studio.read(workflow), to)
-        return {"run": run}
+        return {"run": self._studio.start(owner, self._studio.read(workflow), to)}
 
     def cancel(self, owner: Owner, run: str) -> None:
         """Stop a run."""
@@ -211,6 +213,13 @@ class Answers:
         return [
             self._result(found, params) for found in self._studio.gallery.pictures(owner.id, workflow[:100])
         ]
+
+    def draft(self, owner: Owner, workflow: Any, base: str = "") -> dict[str, Any]:
+        """Keep a workflow for its form."""
+        del base
+        if isinstance(workflow, dict):
+            workflow = self._studio.take_assets(owner, workflow)
+        return {"draft": self._calls.draft(owner, workflow)}
 
     def result_workflow(self, owner: Owner, id: str) -> dict[str, Any]:
         """The workflow that made a result."""

@@ -9,7 +9,10 @@ from fastapi import FastAPI
 
 from ui.access import App, Door, Sessions, UploadedFiles
 from ui.answers import Answers
+from ui.api import add_endpoints
+from ui.calls import Calls
 from ui.canvas import canvas
+from ui.form import CSS, form
 from ui.owners import Accounts
 from ui.routes import add_routes
 from ui.studio import Studio
@@ -19,17 +22,23 @@ LARGEST_UPLOAD = "64mb"
 
 # The canvas has the whole window; Gradio's own margins and footer would only take room from it.
 _CSS = """
-html, body, gradio-app { height: 100%; margin: 0; }
-.gradio-container { padding: 0 !important; max-width: none !important; }
-.gradio-container > main, .gradio-container .contain { padding: 0 !important; }
-footer { display: none !important; }
+body:has(#canvas) .gradio-container, body:has(#canvas) .gradio-container > main {
+  padding: 0 !important; max-width: none !important;
+}
+body:has(#canvas) footer { display: none !important; }
+#canvas { position: fixed; inset: 0; }
 """
 
 
-def page(answers: Answers) -> gr.Blocks:
-    """The Gradio page."""
+def pages(studio: Studio, calls: Calls) -> gr.Blocks:
+    """The Gradio pages: the canvas at `/`, the form at `/form`, and the endpoints."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
-        canvas(answers)
+        canvas(Answers(studio, calls))
+        gr.Navbar(visible=False)
+    with blocks.route("Form", "form"):
+        form(blocks, studio, calls)
+        add_endpoints(studio, calls)
+        gr.Navbar(visible=False)
     return blocks
 
 
@@ -39,26 +48,27 @@ def build(studio: Studio, accounts: Accounts | None = None, root_path: str | Non
     Args:
         accounts: who may log in; without them everybody may come in.
     """
-    answers = Answers(studio)
-    blocks = page(answers)
+    uploaded = UploadedFiles()
+    calls = Calls(studio, uploaded)
+    blocks = pages(studio, calls)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_routes(app, studio, answers)
+    add_routes(app, studio, Answers(studio, calls))
     gr.mount_gradio_app(
         app,
         blocks,
         path="/",
         root_path=root_path,
         auth=_login(accounts) if accounts is not None else None,
-        footer_links=[],
+        footer_links=["api", "settings"],
         run_history=False,
         max_file_size=LARGEST_UPLOAD,
         ssr_mode=False,
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
-        css=_CSS,
+        css=_CSS + CSS,
     )
-    return Door(app, UploadedFiles(), _sessions(blocks) if accounts is not None else None)
+    return Door(app, uploaded, _sessions(blocks) if accounts is not None else None)
 
 
 def _login(accounts: Accounts) -> Any:

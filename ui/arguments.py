@@ -43,6 +43,12 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
         "password", "make the line of the --auth file for a person; it does not tell the password"
     )
     password.add_argument("name", metavar="NAME")
+    models = command("models", "say what a checkpoint holds")
+    models.add_argument("action", choices=("inspect",))
+    models.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or what a source may be")
+    convert = command("convert", "make a checkpoint of the original files of Kandinsky 2.0")
+    convert.add_argument("source", metavar="SOURCE", type=Path, help="the folder with Kandinsky-2-0.pt")
+    convert.add_argument("target", metavar="TARGET", type=Path, help="the folder to make")
     command("schema", "print the JSON Schema of the workflow file")
     return main
 

@@ -40,7 +40,7 @@ def canvas(answers: Answers) -> gr.HTML:
     """
     return gr.HTML(
         html_template=_TEMPLATE,
-        css_template="height: 100%; .kandinsky-canvas { height: 100%; }",
+        css_template="height: 100dvh; .kandinsky-canvas { height: 100%; }",
         js_on_load=_ON_LOAD.replace("__URL__", bundle_url()),
         apply_default_css=False,
         server_functions=[_server_function(answers, question) for question in QUESTIONS],

@@ -197,6 +197,47 @@ def _password(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _models(options: argparse.Namespace) -> int:
+    from graph.context import Unavailable
+    from nodes.checkpoints.locate import locate_any
+    from nodes.checkpoints.report import gigabytes, parameters, parts
+    from ui.text import one_line, table
+
+    try:
+        checkpoint = locate_any(options.path)
+        found = list(parts(checkpoint))
+    except (Unavailable, ValueError, OSError) as error:
+        raise Refused(one_line(error)) from None
+    if not found:
+        raise Refused(f"{options.path} is no checkpoint: no part of it has a config.json")
+    rows: list[tuple[str, ...]] = [("PART", "WHAT", "SIZE", "SAVED AS")]
+    for part in found:
+        size = part.size
+        measured = (
+            (f"{parameters(size.parameters)}, {gigabytes(size.saved_bytes)}", size.saved_as)
+            if size
+            else ("", "")
+        )
+        rows.append((one_line(part.part), one_line(part.what or part.problem), *measured))
+    print(table(rows))
+    return INVALID if any(part.problem for part in found) else DONE
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from nodes.checkpoints.reading import CheckpointError
+    from nodes.conversion.kandinsky20 import convert
+    from ui.text import one_line
+
+    try:
+        convert(options.source, options.target, lambda message: print(one_line(message), file=sys.stderr))
+    except CheckpointError as error:
+        raise Refused(one_line(error)) from None
+    except OSError as error:
+        raise Refused(f"{one_line(options.target)} cannot be written: {error.strerror or error}") from None
+    print(f"{one_line(options.target)}: Kandinsky 2.0, for the source of load_decoder")
+    return DONE
+
+
 def _schema(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command like the others
     from graph.schema import schema
 
@@ -255,10 +296,12 @@ _COMMANDS = {
     "run": _run,
     "check": _check,
     "plan": _plan,
+    "models": _models,
     "nodes": _nodes,
     "ui": _ui,
     "cache": _cache,
     "password": _password,
+    "convert": _convert,
     "schema": _schema,
 }
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from graph import json_text
+from graph.context import OutputFolder
+from graph.embedded import embed
 from graph.events import Event, Listener
+from graph.execute import Outcome
 from graph.plan import record
 from graph.run import Run
 from ui.gallery import Gallery
@@ -16,19 +19,24 @@ from ui.gallery import Gallery
 class Job:
     """A run whose files go to the gallery.
 
+    `finished` then carries `urls` beside `files`, and `done` has `urls` by interface name.
+
     Args:
         workflow_id: names the workflow whose gallery it is, whatever file it is saved in.
+        keep_outputs: pictures among the interface's outputs become files, even if no node saves them.
     """
 
-    def __init__(self, owner: str, run: Run, gallery: Gallery, workflow_id: str) -> None:
+    def __init__(
+        self, owner: str, run: Run, gallery: Gallery, workflow_id: str, keep_outputs: bool = False
+    ) -> None:
         self.listener: Listener | None = None
-        self.written: dict[str, str] = {}
-        """The path of each written file -> the id of its result."""
         self._owner = owner
         self._run = run
         self._gallery = gallery
         self._workflow_id = workflow_id
-        self._recorded = False
+        self._keep_outputs = keep_outputs
+        self._record = ""
+        self._urls: dict[str, str] = {}
 
     def execute(self) -> None:
         """Run, and tell the listener.
@@ -36,8 +44,17 @@ class Job:
         Raises:
             InvalidWorkflow: when the workflow cannot be run, which is told as well.
         """
-        self._run.listener = self._tell
-        self._run.execute()
+        held: list[Event] = []
+        self._run.listener = lambda event: (
+            held.append(event) if event["event"] == "done" else self._tell(event)
+        )
+        outcome = self._run.execute()
+        for done in held:
+            try:
+                done = self._with_outputs(done, outcome)
+            except Exception:  # a full disk, say: what was made is there all the same
+                traceback.print_exc()
+            self._tell(done)
 
     def cancel(self) -> None:
         """Stop at the next step."""
@@ -47,7 +64,7 @@ class Job:
         if event["event"] == "finished":
             try:
                 event = {**event, "outputs": self._with_urls(event)}
-            except Exception:  # a full disk, say: the run itself goes on
+            except Exception:  # as above
                 traceback.print_exc()
         if self.listener is not None:
             self.listener(event)
@@ -59,12 +76,34 @@ class Job:
             outputs[port] = {**summary, "urls": urls} if urls else summary
         return outputs
 
+    def _with_outputs(self, done: Event, outcome: Outcome) -> Event:
+        outputs, urls = dict(done["outputs"]), {}
+        for name, told in outputs.items():
+            if self._keep_outputs and isinstance(told, dict) and told.get("type") == "image":
+                outputs[name] = told = self._save(name, outcome.outputs[name].image)
+            if isinstance(told, list):
+                node = self._run.planned.outputs[name].node if self._run.planned else name
+                urls[name] = [self._register(done["run"], node, path) for path in told]
+        return {**done, "outputs": outputs, **({"urls": urls} if urls else {})}
+
+    def _save(self, name: str, pictures: Any) -> list[str]:
+        """Save pictures as a node would that is called like the output."""
+        from nodes.save_image import encode
+
+        files = [embed(encode(row, "png"), self._recorded()) for row in pictures]
+        return [str(path) for path in OutputFolder(self._run.output).write(name, "png", files)]
+
     def _register(self, run: str, node: str, path: str) -> str:
-        if not self._recorded and self._run.planned is not None:
+        if path not in self._urls:
+            self._gallery.record(run, self._recorded())
+            id = self._gallery.add(self._owner, run, self._workflow_id, node, Path(path))
+            self._urls[path] = f"/kandinsky/result/{id}"
+        return self._urls[path]
+
+    def _recorded(self) -> str:
+        """The workflow with the params that were really used."""
+        if not self._record and self._run.planned is not None:
             workflow = record(self._run.planned)
             workflow.pop("assets", None)
-            self._gallery.record(run, json_text.write(workflow))
-            self._recorded = True
-        if path not in self.written:
-            self.written[path] = self._gallery.add(self._owner, run, self._workflow_id, node, Path(path))
-        return f"/kandinsky/result/{self.written[path]}"
+            self._record = json_text.write(workflow)
+        return self._record

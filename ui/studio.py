@@ -113,8 +113,13 @@ class Studio:
             return [problem.as_dict() for problem in invalid.problems]
         return []
 
-    def start(self, owner: Owner, workflow: Workflow, to: str | None = None) -> tuple[str, Job]:
+    def start(
+        self, owner: Owner, workflow: Workflow, to: str | None = None, keep_outputs: bool = False
+    ) -> str:
         """Put a run into the queue; its id.
+
+        Args:
+            keep_outputs: pictures among the interface's outputs become files, even if no node saves them.
 
         Raises:
             QueueFull: when too many wait already.
@@ -128,9 +133,9 @@ class Studio:
             to=to,
             previews=True,
         )
-        job = Job(owner.id, run, self.gallery, workflow_id(workflow.data))
+        job = Job(owner.id, run, self.gallery, workflow_id(workflow.data), keep_outputs)
         about = {"workflow": workflow.data, "to": to, "name": workflow.name}
-        return self.runs.start(owner.id, job, about), job
+        return self.runs.start(owner.id, job, about)
 
     def take_assets(self, owner: Owner, data: dict[str, Any]) -> dict[str, Any]:
         """The workflow with the pictures that it carries kept as its owner's uploads instead."""

@@ -19,6 +19,8 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "vocab.json",
     "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
 )
 
 
@@ -45,8 +47,9 @@ class Origin:
         """The part in the first of these folders."""
         return inspect.read_part(self.checkpoint, names, self.placement.dtype)
 
-    def fields(self, part: Part, *files: Path, facts: tuple[object, ...] = ()) -> dict[str, Any]:
-        """The fields of every handle; its results depend on `files` and `facts`, too."""
+    def fields(self, part: Part, *files: Path | None, facts: tuple[object, ...] = ()) -> dict[str, Any]:
+        """The fields of every handle; its results depend on `files` (those that are) and `facts`, too."""
+        every = (*part.files, *(file for file in files if file is not None))
         return {
             "source": self.checkpoint.source,
             "revision": self.checkpoint.revision,
@@ -58,24 +61,36 @@ class Origin:
             "dtype": self.placement.dtype,
             "device": self.placement.device,
             "offload": self.placement.offload,
-            "fingerprint": inspect.fingerprint(self.checkpoint, (*part.files, *files), *facts),
+            "fingerprint": inspect.fingerprint(self.checkpoint, every, *facts),
             "config": part.config,
             "recommended": self.recommended,
         }
 
 
+def _unwritten(path: Path | None, scheduler: Mapping[str, Any]) -> tuple[object, ...]:
+    """What of a scheduler no file says, for the fingerprint."""
+    return () if path is not None else (sorted(scheduler.items()),)
+
+
 def text_encoder(origin: Origin) -> TextEncoder:
-    """The text encoder and its tokenizer."""
+    """The text encoder and its tokenizer; that of Kandinsky 2.0 has two."""
     part = origin.read("text_encoder")
     folder = origin.checkpoint.require("tokenizer")
-    files = [path for name in TOKENIZER_FILES if (path := origin.checkpoint.find(f"tokenizer/{name}"))]
+    folders = [folder, *filter(None, [origin.checkpoint.find("tokenizer_2")])]
+    files = [file for each in folders for file in _tokenizer_files(origin.checkpoint, each)]
     origin.checkpoint.find("vocabulary.txt")  # read when a prompt is; a link that leads out is refused here
-    names = {file.name for file in files}
-    if "tokenizer.json" not in names and not {"vocab.json", "merges.txt"} <= names:
-        raise CheckpointError(
-            f"{folder} has no tokenizer: expected tokenizer.json, or vocab.json and merges.txt"
-        )
     return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
+
+
+def _tokenizer_files(checkpoint: Checkpoint, folder: Path) -> list[Path]:
+    found = (checkpoint.find(f"{folder.name}/{name}") for name in TOKENIZER_FILES)
+    files = [file for file in found if file is not None]
+    names = {file.name for file in files}
+    if not names & {"tokenizer.json", "spiece.model"} and not {"vocab.json", "merges.txt"} <= names:
+        raise CheckpointError(
+            f"{folder} has no tokenizer: expected tokenizer.json, spiece.model, or vocab.json and merges.txt"
+        )
+    return files
 
 
 def image_encoder(origin: Origin) -> ImageEncoder:
@@ -94,22 +109,27 @@ def image_encoder(origin: Origin) -> ImageEncoder:
 def prior(origin: Origin) -> Prior:
     """The prior and its scheduler."""
     part = origin.read("prior")
-    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    path, scheduler = inspect.read_scheduler(origin.checkpoint, "prior")
     dim = part.config.get("embedding_dim", 768)
     if type(dim) is not int or dim < 1:
         raise CheckpointError(f"{part.folder}/config.json: embedding_dim is {dim!r}, expected a whole number")
-    return Prior(**origin.fields(part, path), scheduler=scheduler, embedding_dim=dim)
+    return Prior(
+        **origin.fields(part, path, facts=_unwritten(path, scheduler)), scheduler=scheduler, embedding_dim=dim
+    )
 
 
 def unet(origin: Origin, folder: str) -> UNet:
     """The UNet in `folder`, its scheduler, and what its latents are."""
-    path, scheduler = inspect.read_scheduler(origin.checkpoint)
+    path, scheduler = inspect.read_scheduler(origin.checkpoint, origin.system)
+    others = inspect.read_other_schedulers(origin.checkpoint)
     factor, channels = inspect.latent_facts(origin.checkpoint)
     part = origin.read(folder)
     inspect.check_unet(part, channels)
+    files = (path, *(file for file, _ in others.values()))
     return UNet(
-        **origin.fields(part, path, facts=(factor, channels)),
+        **origin.fields(part, *files, facts=(factor, channels, *_unwritten(path, scheduler))),
         scheduler=scheduler,
+        others={name: config for name, (_, config) in others.items()},
         latent_channels=channels,
         latent_factor=factor,
         preview=inspect.latent_preview(origin.recommended, channels),

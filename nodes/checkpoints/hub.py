@@ -4,7 +4,7 @@ Only safetensors, JSON and text files are ever fetched, and of each part only on
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,15 +59,34 @@ def fetch(
         Unavailable: without consent (saying the size) or without a connection.
         CheckpointError: when the repository has no safetensors weights for a part.
     """
+    commit, sizes = _ask(name, revision, environment.download)
+    return _download(name, revision, commit, sizes, choose(sizes, folders, dtype, name), environment)
+
+
+def fetch_files(name: str, revision: str, wanted: Iterable[str], environment: Environment) -> Snapshot:
+    """As `fetch`, but those of the files `wanted` that the repository has."""
+    commit, sizes = _ask(name, revision, environment.download)
+    chosen = [file for file in wanted if file in sizes]
+    if not chosen:
+        raise CheckpointError(f"{name} has none of the files {', '.join(wanted)}")
+    return _download(name, revision, commit, sizes, chosen, environment)
+
+
+def _download(
+    name: str,
+    revision: str,
+    commit: str,
+    sizes: Mapping[str, int],
+    chosen: Sequence[str],
+    environment: Environment,
+) -> Snapshot:
     from huggingface_hub import snapshot_download
 
-    commit, sizes = _ask(name, revision, environment.download)
-    chosen = choose(sizes, folders, dtype, name)
     gigabytes = sum(sizes[file] for file in chosen) / 1e9
     if not environment.download:
         raise Unavailable(f"checkpoint {name} is not on this machine; add --download ({gigabytes:.1f} GB)")
     environment.tell(f"downloading {name}: {gigabytes:.1f} GB")
-    folder = snapshot_download(name, revision=commit, allow_patterns=chosen)
+    folder = snapshot_download(name, revision=commit, allow_patterns=list(chosen))
     if revision in ("", "main"):
         _remember_main(Path(folder).parents[1], commit)
     return Snapshot(Path(folder), commit)
@@ -85,7 +104,8 @@ def choose(files: Iterable[str], folders: Iterable[Sequence[str]], dtype: str, n
             raise CheckpointError(f"{name} has no safetensors weights for {names[0]}, only {pickles[0]}")
         halves = [file for file in weights if ".fp16" in file]
         whole = [file for file in weights if "." not in _variant(inside[file])]
-        chosen |= {file for file in inside if file.endswith((".json", ".txt")) and ".safetensors" not in file}
+        others = [file for file in inside if file.endswith((".json", ".txt", "/spiece.model"))]
+        chosen |= {file for file in others if ".safetensors" not in file}
         chosen |= set((halves or whole) if dtype == "float16" else (whole or halves))
     return sorted(chosen)
 

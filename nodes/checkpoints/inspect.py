@@ -10,6 +10,7 @@ from typing import Any
 from graph.context import Unavailable
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.reading import CheckpointError, read_header, read_json
+from nodes.checkpoints.single_file import SCHEDULERS, recognise
 from nodes.checkpoints.weights import find_weights
 from nodes.wires import LatentPreview
 
@@ -18,6 +19,8 @@ DEFAULT_LATENT_FACTOR = 8
 DEFAULT_LATENT_CHANNELS = 4
 MOST_LEVELS = 8
 PRIOR_DEFAULTS = {"steps": 25, "guidance": 4.0}
+KANDINSKY3_DEFAULTS = {"width": 1024, "height": 1024, "steps": 25, "guidance": 3.0, "scheduler": None}
+FLASH_DEFAULTS = {**KANDINSKY3_DEFAULTS, "steps": 4, "guidance": 1.0, "scheduler": "flash"}
 DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, "scheduler": None}
 
 
@@ -25,14 +28,15 @@ DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, 
 class Part:
     """A network of a checkpoint: its folder, its parsed config, and its weights."""
 
-    folder: Path
+    folder: Path  # or its only file
     config: Mapping[str, Any]
     weights: tuple[Path, ...]
 
     @property
     def files(self) -> tuple[Path, ...]:
         """What the network is made of."""
-        return (self.folder / "config.json", *self.weights)
+        beside = self.folder / "config.json" if self.folder.is_dir() else self.folder.with_name("config.json")
+        return (beside, *self.weights) if beside.is_file() else self.weights
 
 
 def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
@@ -40,6 +44,8 @@ def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
 
     Raises CheckpointError naming what is missing or broken.
     """
+    if checkpoint.root.is_file():
+        return Part(checkpoint.root, read_config(checkpoint, *names), (checkpoint.root,))
     config_path = checkpoint.require(*(f"{name}/config.json" for name in names))
     folder, config = config_path.parent, read_json(config_path)
     weights = find_weights(folder, dtype)
@@ -48,13 +54,28 @@ def read_part(checkpoint: Checkpoint, names: Sequence[str], dtype: str) -> Part:
     return Part(folder, config, weights)
 
 
+def read_config(checkpoint: Checkpoint, *names: str) -> Mapping[str, Any]:
+    """The config of the part in the first of the folders `names`, or of the part that the only file holds.
+
+    Raises CheckpointError where there is none.
+    """
+    if not checkpoint.root.is_file():
+        return read_json(checkpoint.require(*(f"{name}/config.json" for name in names)))
+    part, config = recognise(checkpoint.admit(checkpoint.root))
+    if part not in names:
+        raise CheckpointError(f"{checkpoint.root} holds a {part}, expected a {names[0]}")
+    return config
+
+
 def prior_system(checkpoint: Checkpoint) -> str:
     """The system of a prior checkpoint, 2.1 or 2.2.
 
     Either system's pipeline takes the other's weights, so the size of the embeds tells better than its name.
     """
-    path, index = checkpoint.find("prior/config.json"), checkpoint.find("model_index.json")
-    dim = read_json(path).get("embedding_dim", 768) if path else None
+    index = checkpoint.find("model_index.json")
+    dim = None
+    if checkpoint.root.is_file() or checkpoint.find("prior/config.json"):
+        dim = read_config(checkpoint, "prior").get("embedding_dim", 768)
     pipeline = read_json(index).get("_class_name") if index else None
     by_name = "2.1" if pipeline == "KandinskyPriorPipeline" else "2.2"
     return {768: "2.1", 1280: "2.2"}.get(dim, by_name) if type(dim) is int else by_name
@@ -68,11 +89,12 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
     if config.get("_class_name") == "Kandinsky3UNet":
         return "3", {4: "text2img", 9: "inpaint"}.get(_channels(config, where), "text2img")
     projection, addition = config.get("encoder_hid_dim_type"), config.get("addition_embed_type")
-    system = {"image_proj": "2.2", "text_image_proj": "2.1"}.get(str(projection))
+    systems = {"image_proj": "2.2", "text_image_proj": "2.1", "two_text_proj": "2.0"}
+    system = systems.get(str(projection))
     if system is None:
         raise CheckpointError(
-            f"{where}: encoder_hid_dim_type is {projection!r}, expected 'image_proj' (Kandinsky 2.2) or "
-            f"'text_image_proj' (2.1); this is no Kandinsky UNet"
+            f"{where}: encoder_hid_dim_type is {projection!r}, expected 'image_proj' (Kandinsky 2.2), "
+            f"'text_image_proj' (2.1) or 'two_text_proj' (2.0); this is no Kandinsky UNet"
         )
     kinds = {
         (4, "image"): "text2img",
@@ -80,12 +102,16 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
         (8, "image_hint"): "controlnet_depth",
         (4, "text_image"): "text2img",
         (9, "text_image"): "inpaint",
+        (4, "two_text"): "text2img",
+        (9, "two_text"): "inpaint",
     }
     variant = kinds.get((_channels(config, where), str(addition)))
-    if variant is None or (system == "2.1") != (addition == "text_image"):
+    own = {"text_image": "2.1", "two_text": "2.0"}.get(str(addition), "2.2")
+    if variant is None or system != own:
         raise CheckpointError(
             f"{where}: in_channels {config.get('in_channels')} with addition_embed_type {addition!r} is none "
-            f"of 4 or 9 with 'image' (2.2), 8 with 'image_hint' (2.2), 4 or 9 with 'text_image' (2.1)"
+            f"of 4 or 9 with 'image' (2.2), 8 with 'image_hint' (2.2), 4 or 9 with 'text_image' (2.1) or "
+            f"'two_text' (2.0)"
         )
     return system, variant
 
@@ -93,13 +119,18 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
 def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
     """The folder, system and variant of the UNet to use; of several, the one of `variant`.
 
-    Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth` and share the MoVQ.
+    Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth`, `unet_flash` and share
+    the MoVQ. Only its folder tells that a UNet is one of few steps: otherwise it is as any other.
     """
     found: dict[str, tuple[str, str, str]] = {}
-    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth"):
+    if checkpoint.root.is_file():
+        system, kind = unet_kind(read_config(checkpoint, "unet"), checkpoint.root)
+        found[kind] = ("unet", system, kind)
+    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth", "unet_flash"):
         path = checkpoint.find(f"{folder}/config.json")
         if path is not None:
             system, kind = unet_kind(read_json(path), path)
+            kind = "flash" if folder == "unet_flash" else kind
             found.setdefault(kind, (folder, system, kind))
     if not found:
         raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")
@@ -143,10 +174,21 @@ def check_unet(part: Part, channels: int) -> None:
         )
 
 
-def read_scheduler(checkpoint: Checkpoint) -> tuple[Path, Mapping[str, Any]]:
-    """The scheduler's config, as shipped."""
+def read_scheduler(checkpoint: Checkpoint, kind: str) -> tuple[Path | None, Mapping[str, Any]]:
+    """The scheduler's config, as shipped; for a single file, what checkpoints of its `kind` are shipped with.
+
+    `kind` is "prior", or the system of a decoder.
+    """
+    if checkpoint.root.is_file():
+        return None, MappingProxyType(dict(SCHEDULERS[kind]))
     path = checkpoint.require("scheduler/scheduler_config.json")
     return path, read_json(path)
+
+
+def read_other_schedulers(checkpoint: Checkpoint) -> dict[str, tuple[Path, Mapping[str, Any]]]:
+    """Configs of schedulers that lie beside the one that is used if none is chosen, by name: 2.1 has two."""
+    found = {name: checkpoint.find(f"{name}_scheduler/scheduler_config.json") for name in ("ddpm", "ddim")}
+    return {name: (path, read_json(path)) for name, path in found.items() if path is not None}
 
 
 def read_image_processor(checkpoint: Checkpoint) -> tuple[Path | None, Mapping[str, Any]]:

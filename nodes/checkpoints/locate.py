@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment, Unavailable
-from graph.files import models_folder
+from graph.files import Files, models_folder
 from nodes.checkpoints import hub
 from nodes.checkpoints.reading import CheckpointError
 
@@ -17,7 +17,7 @@ LOCAL = ("./", "../", "/")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's folder, and how its files may be reached."""
+    """A checkpoint's folder (or its only file), and how its files may be reached."""
 
     source: str
     revision: str  # the commit of a hub checkpoint, "" for a folder
@@ -79,24 +79,79 @@ def locate(
         Unavailable: when it is not on this machine.
         CheckpointError: when it cannot be a checkpoint at all.
     """
-    files, models = environment.files, models_folder()
-    if source == "miniature":
-        folder: Path | None = MINIATURE
-    elif source.startswith(LOCAL):
-        folder = files.folder(source)
-    else:
-        folder = _in_models(source, models)
+    folder = _on_this_machine(source, revision, environment)
     if folder is None:
         return _from_hub(source, revision, environment, folders, dtype)
-    if revision:
-        raise CheckpointError(f"revision {revision!r} is for hub checkpoints, but {source} is a folder")
     if folder.is_file():
-        raise CheckpointError(f"checkpoint {source} is a file, expected a folder in the diffusers layout")
-    if not folder.is_dir():
-        raise Unavailable(f"checkpoint {source} is not on this machine: there is no folder {folder}")
+        return replace(_local(source, folder.parent, environment), root=folder)
     if not (folder / "model_index.json").exists() and (folder / kind / "model_index.json").exists():
         folder /= kind
-    within = (folder.resolve(), models.resolve(), *files.roots)
+    return _local(source, folder, environment)
+
+
+def locate_any(path: str) -> Checkpoint:
+    """What the user (not a workflow) means: a path on this machine, or anything that a source may be.
+
+    Nothing is fetched. Raises Unavailable where it is not on this machine.
+    """
+    here = Path(path)
+    if path != "miniature" and here.exists():
+        root = here.resolve()
+        return Checkpoint(path, "", root, (root if root.is_dir() else root.parent,), Files(None).sha256)
+    environment = Environment(Files(None))
+    found = _on_this_machine(path, "", environment)
+    if found is not None:
+        return replace(_local(path, found, environment), within=(found.resolve(),))
+    _check_hub_id(path, "")
+    snapshot = hub.find(path, "", (), "float32")
+    if snapshot is None:
+        raise Unavailable(f"checkpoint {path} is not on this machine")
+    return _of_snapshot(path, snapshot, environment)
+
+
+def locate_file(
+    source: str, revision: str, environment: Environment, names: Sequence[str], beside: Sequence[str] = ()
+) -> tuple[Checkpoint, Path]:
+    """A single safetensors file and what it lies in: `source` itself, or one of `names` in what it means.
+
+    Of a hub repository, `names` and the files `beside` are all that is fetched. Raises as `locate` does.
+    """
+    path = _on_this_machine(source, revision, environment)
+    if path is not None and path.is_file():
+        return _local(source, path.parent, environment), path
+    if path is not None:
+        checkpoint = _local(source, path, environment)
+    else:
+        _check_hub_id(source, revision)
+        snapshot = hub.find(source, revision, (), "float32")
+        if snapshot is None or not any((snapshot.folder / name).exists() for name in names):
+            snapshot = hub.fetch_files(source, revision, (*names, *beside), environment)
+        checkpoint = _of_snapshot(source, snapshot, environment)
+    return checkpoint, checkpoint.require(*names)
+
+
+def _on_this_machine(source: str, revision: str, environment: Environment) -> Path | None:
+    """The folder or file that `source` means; None for a hub id. Raises Unavailable where there is none."""
+    if source == "miniature":
+        path: Path | None = MINIATURE
+    elif source.startswith(LOCAL):
+        path = environment.files.folder(source)
+    else:
+        path = _in_models(source, models_folder())
+    if path is None:
+        return None
+    if revision:
+        raise CheckpointError(
+            f"revision {revision!r} is for hub checkpoints, but {source} is on this machine"
+        )
+    if not path.exists():
+        raise Unavailable(f"checkpoint {source} is not on this machine: there is no folder {path}")
+    return path
+
+
+def _local(source: str, folder: Path, environment: Environment) -> Checkpoint:
+    files = environment.files
+    within = (folder.resolve(), models_folder().resolve(), *files.roots)
     return Checkpoint(source, "", folder, within, files.sha256)
 
 
@@ -112,13 +167,21 @@ def _in_models(source: str, models: Path) -> Path | None:
 def _from_hub(
     source: str, revision: str, environment: Environment, folders: Sequence[Sequence[str]], dtype: str
 ) -> Checkpoint:
+    _check_hub_id(source, revision)
+    snapshot = hub.find(source, revision, folders, dtype)
+    if snapshot is None:
+        snapshot = hub.fetch(source, revision, folders, dtype, environment)
+    return _of_snapshot(source, snapshot, environment)
+
+
+def _check_hub_id(source: str, revision: str) -> None:
     if not hub.REPOSITORY.fullmatch(source):
         raise Unavailable(_unknown(source, models_folder()))
     if revision and not hub.REVISION.fullmatch(revision):
         raise CheckpointError(f"revision {revision!r} is no branch, tag or commit of {source}")
-    snapshot = hub.find(source, revision, folders, dtype)
-    if snapshot is None:
-        snapshot = hub.fetch(source, revision, folders, dtype, environment)
+
+
+def _of_snapshot(source: str, snapshot: hub.Snapshot, environment: Environment) -> Checkpoint:
     within = (snapshot.repository.resolve(),)
     return Checkpoint(source, snapshot.commit, snapshot.folder, within, environment.files.sha256)
 

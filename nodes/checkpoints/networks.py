@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nodes.checkpoints import encoders, tensors
+from nodes.systems import SYSTEMS
+from nodes.text_encoders import encoder_of
 from nodes.wires import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ def build(handle: Handle) -> nn.Module:
     """
     from nodes.networks.config import UnsupportedConfig
 
-    where = str(handle.folder / "config.json")
+    where = str(handle.folder / "config.json" if handle.folder.is_dir() else handle.folder)
     try:
         return _build(handle, where)
     except UnsupportedConfig as error:
@@ -32,7 +34,7 @@ def _build(handle: Handle, where: str) -> nn.Module:
     import torch
 
     if isinstance(handle, TextEncoder):
-        return encoders.text_encoder(handle.config, where)
+        return encoder_of(handle).build(handle.config, where)
     if isinstance(handle, ImageEncoder):
         return encoders.image_encoder(handle.config, where)
     if isinstance(handle, DepthEstimator):
@@ -43,13 +45,9 @@ def _build(handle: Handle, where: str) -> nn.Module:
 
             return PriorTransformer(PriorConfig.read(handle.config))
         if isinstance(handle, UNet):
-            from nodes.networks import unet
-
-            return unet.UNet(unet.UNetConfig.read(handle.config))
+            return SYSTEMS[handle.system].unet(handle.config)
         if isinstance(handle, MoVQ):
-            from nodes.networks import movq
-
-            return movq.MoVQ(movq.MoVQConfig.read(handle.config))
+            return SYSTEMS[handle.system].autoencoder(handle.config)
     raise TypeError(f"{type(handle).__name__} names no network")
 
 
@@ -61,7 +59,12 @@ def open_network(handle: Handle, device: str) -> nn.Module:
     import torch
 
     network = build(handle)
-    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED)
+    wide = encoder_of(handle).wide if isinstance(handle, TextEncoder) else ()
+    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED, wide)
+    if handle.loras:
+        from nodes.checkpoints.merge import merge
+
+        merge(network, handle)
     if isinstance(handle, CONVOLUTIONAL):
         # Convolutions are faster so on CPUs, and those in half precision on GPUs.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

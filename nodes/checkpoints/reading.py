@@ -34,7 +34,7 @@ class Stored:
 
 def read_json(path: Path, limit: int = MOST_CONFIG_BYTES) -> Mapping[str, Any]:
     """The JSON object in `path`, read-only. Raises CheckpointError without one, or beyond `limit` bytes."""
-    content = _read_bytes(path, limit)
+    content = read_bytes(path, limit)
     try:
         value = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -68,6 +68,19 @@ def read_header(path: Path) -> dict[str, Stored]:
         what = "is cut off" if size < expected else "has data that no tensor owns"
         raise CheckpointError(f"{path} {what}: its header describes {expected} bytes, the file has {size}")
     return {name: Stored(path, entry["dtype"], tuple(entry["shape"])) for name, entry in tensors.items()}
+
+
+def read_metadata(path: Path) -> Mapping[str, Any]:
+    """What a safetensors file says of itself beside its tensors: texts by name, {} without any.
+
+    Raises CheckpointError for a broken file.
+    """
+    _, header = _read_header_bytes(path)
+    try:
+        found = json.loads(header).get("__metadata__") or {}
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise CheckpointError(f"{path} has a broken safetensors header: {_first_line(error)}") from None
+    return MappingProxyType(found if isinstance(found, dict) else {})
 
 
 def _span(name: str, entry: Mapping[str, Any]) -> tuple[int, int]:
@@ -112,7 +125,8 @@ def refuse_pickles(*paths: Path) -> NoReturn:
     )
 
 
-def _read_bytes(path: Path, limit: int) -> bytes:
+def read_bytes(path: Path, limit: int) -> bytes:
+    """What is in a file. Raises CheckpointError where it cannot be read, or has more than `limit` bytes."""
     _require_regular(path)
     try:
         with path.open("rb") as file:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nodes.checkpoints.networks import open_to_compute
 from nodes.checkpoints.offload import on_device, one_by_one
+from nodes.checkpoints.streaming import can_stream, streamed
 from nodes.checkpoints.tensors import stored_bytes
 from nodes.wires import Handle
 
@@ -50,6 +51,9 @@ class Residency:
         Nobody else uses that device meanwhile. Raises CheckpointError or UnsupportedConfig if it is broken.
         """
         with self._device_lock(handle.device), ExitStack() as stack:
+            if can_stream(handle):
+                yield stack.enter_context(streamed(handle))
+                return
             resident = self._enter(handle)
             stack.callback(self._leave, resident)
             if handle.offload != "none" and handle.device != "cpu":

@@ -9,33 +9,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nodes.checkpoints.reading import CheckpointError, Stored, read_header
-from nodes.networks.legacy_keys import current_key
+from nodes.networks.legacy_keys import SECOND_NAMES, current_key
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 SHOWN = 3  # of a list of names in a message
 
 
 def load(
-    network: nn.Module, files: Sequence[Path], dtype: str, device: str = "cpu", ignored: Collection[str] = ()
+    network: nn.Module,
+    files: Sequence[Path],
+    dtype: str,
+    device: str = "cpu",
+    ignored: Collection[str] = (),
+    wide: Collection[str] = (),
 ) -> None:
     """Fill `network`, built on the meta device, with the tensors in `files`, in `dtype` and on `device`.
 
     Tensors that stay on the CPU in their own dtype are mapped to the file, not copied. `ignored` are endings
-    of names that old files have and the network does not.
+    of names that old files have and the network does not, `wide` endings of names that float16 is too narrow
+    for: they become float32 then.
 
     Raises CheckpointError where a tensor is missing, not known, stored twice, or of another shape.
     """
-    import torch
-
     stored = stored_tensors(files, ignored)
-    _check(network, stored, files[0].parent)
-    state = dict(_read(stored, getattr(torch, dtype), device))
-    network.load_state_dict(state, strict=True, assign=True)
-    _materialise_positions(network, device)
-    network.requires_grad_(False).eval()
+    check(network, stored, files[0].parent)
+    fill(network, stored, dtype, device, wide)
+    _materialise_buffers(network, device)
+
+
+def fill(
+    module: nn.Module,
+    stored: Mapping[str, tuple[str, Stored]],
+    dtype: str,
+    device: str,
+    wide: Collection[str] = (),
+) -> None:
+    """Put the tensors `stored` (by their names within `module`) into it; others stay as they are."""
+    module.load_state_dict(dict(_read(stored, dtype, device, wide)), strict=False, assign=True)
+    module.requires_grad_(False).eval()
 
 
 def stored_tensors(files: Sequence[Path], ignored: Collection[str] = ()) -> dict[str, tuple[str, Stored]]:
@@ -49,6 +62,9 @@ def stored_tensors(files: Sequence[Path], ignored: Collection[str] = ()) -> dict
             if present in stored:
                 raise CheckpointError(f"{file} has the tensor {present} a second time")
             stored[present] = (name, entry)
+    for second, first in SECOND_NAMES.items():
+        if second in stored:
+            stored.setdefault(first, stored.pop(second))
     return stored
 
 
@@ -58,7 +74,8 @@ def stored_bytes(files: Sequence[Path], dtype: str) -> int:
     return sum(size * math.prod(entry.shape) for file in files for entry in read_header(file).values())
 
 
-def _check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder: Path) -> None:
+def check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder: Path) -> None:
+    """Raise CheckpointError unless the files in `folder` hold exactly the tensors that `network` has."""
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     missing = [name for name in wanted if name not in stored]
     unknown = [name for name in stored if name not in wanted]
@@ -88,9 +105,15 @@ def _check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder:
 
 
 def _read(
-    stored: Mapping[str, tuple[str, Stored]], dtype: torch.dtype, device: str
+    stored: Mapping[str, tuple[str, Stored]], dtype: str, device: str, wide: Collection[str]
 ) -> Iterator[tuple[str, Tensor]]:
+    import torch
     from safetensors import SafetensorError, safe_open
+
+    kinds = {
+        name: torch.float32 if dtype == "float16" and name.endswith(tuple(wide)) else getattr(torch, dtype)
+        for name in stored
+    }
 
     for file in {entry.file: None for _, entry in stored.values()}:
         try:
@@ -98,22 +121,25 @@ def _read(
                 for name, (original, entry) in stored.items():
                     if entry.file == file:
                         tensor = opened.get_tensor(original)
-                        yield name, tensor.to(device, dtype if tensor.is_floating_point() else None)
+                        yield name, tensor.to(device, kinds[name] if tensor.is_floating_point() else None)
         except (SafetensorError, OSError) as error:
             raise CheckpointError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
 
 
-def _materialise_positions(network: nn.Module, device: str) -> None:
-    """Give CLIP's `position_ids` their values: buffers that no file has, and that were built without data."""
+def _materialise_buffers(network: nn.Module, device: str) -> None:
+    """Give constant buffers of encoders their values: no file has them, and they were built without data."""
     import torch
 
     for name, buffer in list(network.named_buffers()):
         if buffer.is_meta:
             owner, _, leaf = name.rpartition(".")
-            if leaf != "position_ids":
+            if leaf == "position_ids":
+                values = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
+            elif leaf == "token_type_ids":
+                values = torch.zeros(buffer.shape, dtype=buffer.dtype, device=device)
+            else:
                 raise NotImplementedError(f"the buffer {name} has no value in any file")
-            positions = torch.arange(buffer.shape[-1], device=device).expand(buffer.shape)
-            network.get_submodule(owner).register_buffer(leaf, positions, persistent=False)
+            network.get_submodule(owner).register_buffer(leaf, values, persistent=False)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -15,20 +15,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nodes.miniature.scenes import ATTRIBUTES, Attributes, Scene, place, sample_attributes
+from nodes.miniature.scenes import ATTRIBUTES, HORIZON_DEPTH, Attributes, Scene, place, sample_attributes
 
 SEED = 2026
 SIZE = 128
 HELD_OUT = 1000  # the last scenes of the set (of a small set a quarter): nothing is trained on them
 WORK = Path(".work/miniature")
+MAPS = {"images": (3,), "ids": (), "near": ()}  # the files of a set, and their channels
 
 
 @dataclass(frozen=True)
 class Data:
-    """images (N, 128, 128, 3) uint8, ids (N, 128, 128) uint8, rows (N, 11) int64 (see Attributes.row)."""
+    """images (N, 128, 128, 3) uint8, ids and near (N, 128, 128) uint8 (see `nearness`), rows (N, 11) int64
+    (see Attributes.row)."""
 
     images: NDArray[np.uint8]
     ids: NDArray[np.uint8]
+    near: NDArray[np.uint8]
     rows: NDArray[np.int64]
 
     @property
@@ -38,7 +41,7 @@ class Data:
 
     def first(self, count: int) -> "Data":
         """The first `count` scenes."""
-        return Data(self.images[:count], self.ids[:count], self.rows[:count])
+        return Data(self.images[:count], self.ids[:count], self.near[:count], self.rows[:count])
 
 
 def training_count(total: int) -> int:
@@ -59,14 +62,25 @@ def load(folder: Path = WORK / "data") -> Data:
         raise FileNotFoundError(
             f"there is no training set in {folder}: run python -m nodes.miniature.data first"
         )
-    images, ids = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("images", "ids"))
-    return Data(images, ids, np.load(folder / "rows.npy"))
+    images, ids, near = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in MAPS)
+    return Data(images, ids, near, np.load(folder / "rows.npy"))
+
+
+def nearness(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Depth (..., H, W) as a depth map: 255 at the nearest point of each picture, 0 at the horizon.
+
+    It is linear in the inverse of the depth, as what a depth estimator for single pictures sees.
+    """
+    inverse = 1 / depth - 1 / HORIZON_DEPTH
+    scaled = inverse / inverse.max((-2, -1), keepdims=True)
+    return (scaled * 255 + 0.5).astype(np.uint8)
 
 
 def build(folder: Path, count: int, processes: int = 2, seed: int = SEED) -> None:
     """Render `count` scenes into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, shape in (("images", (count, SIZE, SIZE, 3)), ("ids", (count, SIZE, SIZE))):
+    for name, channels in MAPS.items():
+        shape = (count, SIZE, SIZE, *channels)
         np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape).flush()
     starts = range(0, count, 500)
     rows = np.zeros((count, len(ATTRIBUTES)), np.int64)
@@ -81,14 +95,14 @@ def build(folder: Path, count: int, processes: int = 2, seed: int = SEED) -> Non
 def _render_range(folder: Path, start: int, stop: int, seed: int) -> NDArray[np.int64]:
     from nodes.miniature.render import render
 
-    images = np.load(folder / "images.npy", mmap_mode="r+")
-    ids = np.load(folder / "ids.npy", mmap_mode="r+")
+    images, ids, near = (np.load(folder / f"{name}.npy", mmap_mode="r+") for name in MAPS)
     rows = []
     for number in range(start, stop):
         attributes, placed = scene(number, seed)
         picture = render(placed, SIZE)
         images[number] = (picture.image * 255 + 0.5).astype(np.uint8)
         ids[number] = picture.ids
+        near[number] = nearness(picture.depth)
         rows.append(attributes.row())
     return np.array(rows)
 

@@ -1,12 +1,17 @@
-"""Write the trained stages as a checkpoint: two folders in the diffusers layout, float16 safetensors.
+"""Write the trained stages as a checkpoint: folders in the diffusers layout, float16 safetensors.
 
 python -m nodes.miniature.export
+python -m nodes.miniature.export --only judge depth unet_inpaint
+
+The first writes everything anew. The second puts single stages into the checkpoint that is there; those that
+begin with what ships (see `tables`) need no other stage's state.
 """
 
 import argparse
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nodes.miniature import tokens, train_movq, train_prior, train_unet
+from nodes.miniature import tokens, train_depth, train_movq, train_prior, train_unet, train_variant
 from nodes.miniature.captions import VOCABULARY
 from nodes.miniature.data import WORK, Data, load
 from nodes.miniature.judge_net import JudgeNet
@@ -24,7 +29,9 @@ from nodes.miniature.training import load_averaged
 
 WEIGHTS = Path(__file__).parent / "weights"
 METRICS = Path(__file__).parent / "metrics"
-STAGES = ("movq", "movq_decoder", "clip", "prior", "unet", "judge")
+STAGES = (
+    "movq", "movq_decoder", "clip", "prior", "unet", "unet_inpaint", "unet_controlnet_depth", "depth", "judge"
+)  # fmt: skip
 
 PRIOR_INDEX = {
     "_class_name": "KandinskyV22PriorPipeline",
@@ -130,15 +137,45 @@ def export_decoder(folder: Path, root: Path, data: Data) -> None:
     write_json(root / "recommended.json", {**DECODER_RECOMMENDED, "preview": fit_preview(folder, data)})
 
 
+def export_variant(folder: Path, root: Path, variant: str) -> None:
+    """The UNet of a variant, beside the text-to-image one."""
+    name = f"unet_{variant}"
+    model = load_averaged(train_variant.build(variant), folder / f"{name}.state")
+    write_weights(root / "decoder" / name / "diffusion_pytorch_model.safetensors", model)
+    write_json(root / "decoder" / name / "config.json", train_variant.CONFIGS[variant])
+
+
+def export_depth(folder: Path, root: Path) -> None:
+    """The depth estimator and how it wants its pictures."""
+    model = load_averaged(train_depth.build(), folder / "depth.state")
+    write_weights(root / "depth_estimator" / "model.safetensors", model)
+    config = {"architectures": [type(model).__name__], **train_depth.CONFIG, "dtype": "float16"}
+    write_json(root / "depth_estimator" / "config.json", config)
+    write_json(root / "depth_estimator" / "preprocessor_config.json", train_depth.IMAGE_PROCESSOR)
+
+
+def export_judge(folder: Path, root: Path) -> None:
+    """The judge."""
+    judge = load_averaged(JudgeNet(), folder / "judge.state")
+    write_weights(root / "judge" / "model.safetensors", judge)
+
+
+ADDITIONS: dict[str, Callable[[Path, Path], None]] = {
+    "judge": export_judge,
+    "depth": export_depth,
+    **{f"unet_{variant}": partial(export_variant, variant=variant) for variant in train_variant.CONFIGS},
+}
+
+
 def export(folder: Path, data: Data, target: Path = WEIGHTS) -> int:
     """Write everything beside `target`, then put it in its place; returns the size in bytes."""
     beside = target.with_name(target.name + ".new")
     shutil.rmtree(beside, ignore_errors=True)
     export_prior(folder, beside / "prior")
     export_decoder(folder, beside / "decoder", data)
-    if (folder / "judge.state").exists():
-        judge = load_averaged(JudgeNet(), folder / "judge.state")
-        write_weights(beside / "judge" / "model.safetensors", judge)
+    for stage, write in ADDITIONS.items():
+        if (folder / f"{stage}.state").exists():
+            write(folder, beside)
     old = target.with_name(target.name + ".old")
     if target.exists():
         target.rename(old)
@@ -159,9 +196,15 @@ def main() -> None:
     """Command line: export the checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", type=Path, default=WEIGHTS)
+    parser.add_argument(
+        "--only", nargs="+", choices=tuple(ADDITIONS), help="these stages, into what is there"
+    )
     arguments = parser.parse_args()
-    data = load()
-    print(f"{export(WORK, data, arguments.target) / 1e6:.2f} MB in {arguments.target}")
+    if arguments.only:
+        for stage in arguments.only:
+            ADDITIONS[stage](WORK, arguments.target)
+    else:
+        print(f"{export(WORK, load(), arguments.target) / 1e6:.2f} MB in {arguments.target}")
     copy_metrics(WORK)
 
 

@@ -1,10 +1,11 @@
 """How often a picture shows what its prompt says, by a judge that was trained on real renders only.
 
-    python -m nodes.miniature.judge --count 256
+    python -m nodes.miniature.judge --count 1000
+    python -m nodes.miniature.judge --count 96 --only text inpainting
 
 The prompts are full captions of held-out scenes. Three rows of pictures are judged: the renders themselves
 (the ceiling: the judge errs too), the MoVQ's reconstructions of them, and samples from the text alone. The
-share is the samples' score divided by the ceiling.
+share is the samples' score divided by the ceiling. The other tasks are in `judge_tasks`.
 """
 
 import argparse
@@ -22,12 +23,11 @@ from torch import Tensor
 from nodes.miniature.captions import full_caption
 from nodes.miniature.data import scene
 from nodes.miniature.judge_net import JudgeNet
-from nodes.miniature.sampling import Miniature, Settings
+from nodes.miniature.painting import WEIGHTS, Painter, Settings
 from nodes.miniature.scenes import ATTRIBUTES
 from nodes.miniature.train_judge import correct
 from nodes.miniature.training import to_unit
 
-WEIGHTS = Path(__file__).parent / "weights"
 SEED = 777  # of the judge's scenes, which no stage has seen
 BATCH = 32
 COLUMNS = list(ATTRIBUTES)
@@ -87,12 +87,12 @@ def real_scenes(count: int, first: int) -> tuple[Tensor, Tensor, list[str]]:
     return to_unit(images), rows, [full_caption(attributes) for attributes, _ in scenes]
 
 
-def samples(miniature: Miniature, texts: list[str], settings: Settings, seed: int) -> Tensor:
-    """One picture (N, 3, 128, 128) for each text."""
+def samples(painter: Painter, texts: list[str], settings: Settings, seed: int) -> Tensor:
+    """One picture (N, 3, 128, 128) for each text; text number i has the seed `seed` + i."""
     parts = []
     for start in range(0, len(texts), BATCH):
-        embeds = miniature.imagine(texts[start : start + BATCH], settings, seed + start)
-        parts.append(miniature.paint(embeds, settings, seed + start))
+        embeds = painter.imagine(texts[start : start + BATCH], settings, seed + start)
+        parts.append(painter.paint(embeds, settings, seed + start))
     return torch.cat(parts)
 
 
@@ -103,45 +103,52 @@ def open_judge(root: Path) -> JudgeNet:
     return judge.float().eval()
 
 
-def run(
+def text_to_image(
     root: Path, count: int, first: int, seed: int, changes: dict[str, Any]
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
     """Judge a checkpoint; `changes` replace what it recommends. Returns the report, samples and texts."""
-    judge, miniature = open_judge(root), Miniature.open(root)
-    settings = replace(miniature.recommended, **changes)
+    judge, painter = open_judge(root), Painter.open(root)
+    settings = replace(painter.recommended, **changes)
     images, rows, texts = real_scenes(count, first)
-    with torch.no_grad():
-        rebuilt = torch.cat(
-            [
-                miniature.movq.decode(miniature.movq.encode(batch)).clamp(-1, 1)
-                for batch in images.split(BATCH)
-            ]
-        )
-    made = samples(miniature, texts, settings, seed)
+    rebuilt = torch.cat([painter.decode(painter.encode(batch)) for batch in images.split(BATCH)])
+    made = samples(painter, texts, settings, seed)
     kinds = {"renders": images, "reconstructions": rebuilt, "samples": made}
     scores = {kind: figures(correct(judge, pictures, rows)) for kind, pictures in kinds.items()}
     return {"settings": vars(settings), "count": count, "seed": seed, "scores": scores}, made, texts
 
 
 def main() -> None:
-    """Command line: print the judge's table."""
+    """Command line: print the judge's tables."""
+    from nodes.miniature import judge_tasks
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
-    parser.add_argument("--count", type=int, default=256)
+    parser.add_argument("--count", type=int, default=1000, help="samples for each figure")
+    parser.add_argument("--only", nargs="*", choices=("text", *judge_tasks.TASKS), help="some tasks only")
     parser.add_argument("--first", type=int, default=0, help="number of the first of the judge's scenes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--json", type=Path, help="also write the figures here, beside those of other tasks")
     for name, kind in Settings.__annotations__.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="instead of what is recommended")
     arguments = parser.parse_args()
     changes = {
         name: value for name in Settings.__annotations__ if (value := getattr(arguments, name)) is not None
     }
-    report, _, _ = run(arguments.weights, arguments.count, arguments.first, arguments.seed, changes)
-    print(report["settings"])
-    print(table(report["scores"]))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
+    wanted = arguments.only or ("text", *judge_tasks.TASKS)
+    for task in wanted:
+        if task == "text":
+            report, _, _ = text_to_image(
+                arguments.weights, arguments.count, arguments.first, arguments.seed, changes
+            )
+            print(report["settings"], table(report["scores"]), sep="\n", flush=True)
+        else:
+            report = judge_tasks.run(
+                task, arguments.weights, arguments.count, arguments.first, arguments.seed, changes
+            )
+            print(judge_tasks.table(task, report), flush=True)
+        if arguments.json:
+            known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
+            arguments.json.write_text(json.dumps({**known, task: report}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from nodes.miniature.scenes import Scene
+from nodes.miniature.scenes import HORIZON_DEPTH, Scene
 from nodes.miniature.shapes import TRIM, distance, noise, speck
 
 EYE_Z = -6.3
 PITCH = -0.10  # radians, downwards
 HALF_WIDTH = 0.52  # tangent of half the angle of view
-HORIZON_DEPTH = 60.0  # the depth given to the sky, in world units
 
 GRASS, WATER, STONE = 0, 3, 4
 DAY, SUNSET, NIGHT, STORM = 0, 1, 2, 3

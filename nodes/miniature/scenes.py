@@ -5,7 +5,7 @@ the words of a scene, `place` turns them into coordinates for the renderer; both
 generator that they are given, so scene number `i` of seed `s` is the same scene for ever.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ COLOUR_RGB = np.array(
 
 SINGLE_RADIUS = (0.95, 1.30, 1.70)
 PAIR_RADIUS = (0.80, 1.08, 1.38)
+HORIZON_DEPTH = 60.0  # the depth given to the sky, in world units
 SUN_HEIGHT = (0.85, 0.38, 0.75, 1.0)  # radians above the horizon, per sky
 
 # The columns of `Attributes.row`: name and number of classes.
@@ -127,8 +128,7 @@ def place(attributes: Attributes, rng: np.random.Generator) -> Scene:
     spots = _spots(attributes, rng)
     objects = np.zeros((len(spots), 5), np.float32)
     for row, thing, (x, z, radius) in zip(objects, attributes.things, spots, strict=True):
-        flat = SHAPES[thing.shape] in ("ring", "star", "house")  # these are known by their front
-        turn = rng.uniform(-0.45, 0.45) if flat else rng.uniform(0.2, 0.7)
+        turn = _turn(thing.shape, rng)
         row[:] = thing.shape, x, z, radius * rng.uniform(0.95, 1.05), turn
     azimuth = rng.choice((-1.0, 1.0)) * rng.uniform(0.5, 1.1)
     height = SUN_HEIGHT[attributes.sky]
@@ -161,3 +161,39 @@ def _spots(attributes: Attributes, rng: np.random.Generator) -> list[tuple[float
         (side, -1.1 + rng.uniform(-0.2, 0.2), near * 0.85),
         (-side, 1.9 + rng.uniform(-0.2, 0.3), far * 1.3),
     ]
+
+
+def replaced(
+    attributes: Attributes, placed: Scene, which: int, rng: np.random.Generator
+) -> tuple[Attributes, Scene]:
+    """The same scene with a thing of another shape and colour in the place of thing number `which`."""
+    old = attributes.things[which]
+    shape = (old.shape + int(rng.integers(1, len(SHAPES)))) % len(SHAPES)
+    colour = (old.colour + int(rng.integers(1, len(COLOURS)))) % len(COLOURS)
+    things = list(attributes.things)
+    things[which] = Thing(shape, colour, old.size)
+    objects, colours = placed.objects.copy(), placed.colours.copy()
+    objects[which, 0], objects[which, 4] = shape, _turn(shape, rng)
+    colours[which] = COLOUR_RGB[colour] * (placed.colours[which].max() / COLOUR_RGB[old.colour].max())
+    scene = replace(placed, objects=objects, colours=colours)
+    return replace(attributes, things=tuple(things)), scene
+
+
+def without(placed: Scene, which: int) -> Scene:
+    """The same scene without thing number `which` of two."""
+    left = [1 - which]
+    return replace(placed, objects=placed.objects[left], colours=placed.colours[left])
+
+
+def moved(attributes: Attributes, rng: np.random.Generator) -> Attributes:
+    """The same things under the same sky, of other sizes and in other places."""
+    things = [replace(thing, size=int(rng.integers(len(SIZES)))) for thing in attributes.things]
+    if rng.random() < 0.5:
+        things.reverse()
+    order, position = int(rng.integers(2)), int(rng.integers(len(POSITIONS)))
+    return replace(attributes, things=tuple(things), order=order, position=position)
+
+
+def _turn(shape: int, rng: np.random.Generator) -> float:
+    flat = SHAPES[shape] in ("ring", "star", "house")  # these are known by their front
+    return rng.uniform(-0.45, 0.45) if flat else rng.uniform(0.2, 0.7)

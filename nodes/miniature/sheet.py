@@ -1,6 +1,6 @@
 """A contact sheet of unpicked samples, each above its prompt.
 
-python -m nodes.miniature.sheet outputs/miniature.png --count 32
+python -m nodes.miniature.sheet outputs/miniature.png --count 64
 python -m nodes.miniature.sheet outputs/mine.png "a red house on snow at night" "a blue ring on sand"
 """
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from nodes.miniature.captions import full_caption
 from nodes.miniature.data import scene
-from nodes.miniature.judge import SEED, WEIGHTS, samples
-from nodes.miniature.sampling import Miniature
+from nodes.miniature.judge import SEED, samples
+from nodes.miniature.painting import WEIGHTS, Painter
 
 COLUMNS, LABEL = 8, 48  # pictures in a row, pixels for the words under each
 
@@ -39,13 +39,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     parser.add_argument("texts", nargs="*", help="prompts; without any, captions of the judge's scenes")
-    parser.add_argument("--count", type=int, default=32)
+    parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     arguments = parser.parse_args()
     texts = arguments.texts or [full_caption(scene(number, SEED)[0]) for number in range(arguments.count)]
-    miniature = Miniature.open(arguments.weights)
-    pictures = samples(miniature, texts, miniature.recommended, arguments.seed)
+    painter = Painter.open(arguments.weights)
+    pictures = samples(painter, texts, painter.recommended, arguments.seed)
     arguments.path.parent.mkdir(parents=True, exist_ok=True)
     sheet(pictures, texts).save(arguments.path)
 

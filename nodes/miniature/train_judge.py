@@ -12,11 +12,12 @@ from torch import Tensor
 
 from nodes.miniature.data import Data
 from nodes.miniature.judge_net import CELL_CLASSES, GRID, JudgeNet
-from nodes.miniature.scenes import ATTRIBUTES
+from nodes.miniature.scenes import ATTRIBUTES, BESIDE, POSITIONS
 from nodes.miniature.train_clip import attribute_loss
 from nodes.miniature.training import Stage, channels_last, run_stage, to_unit
 
 BATCH = 64
+COLUMNS = list(ATTRIBUTES)
 
 
 def worn(images: Tensor, rng: np.random.Generator) -> Tensor:
@@ -32,21 +33,38 @@ def worn(images: Tensor, rng: np.random.Generator) -> Tensor:
     return images
 
 
-def cell_truth(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Shape and colour (B, 8, 8), 0 for none, of the object that covers most of each cell."""
+def mirrored(images: Tensor, ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The pictures (B, 3, H, W), object numbers (B, H, W) and rows (B, 11) of scenes seen in a mirror.
+
+    Of two objects side by side the left one is the first; left and right positions change places.
+    """
+    flags, places = [COLUMNS.index(name) for name in ("order", "position")]
+    beside = rows[:, flags : flags + 1] == BESIDE
+    rows = torch.where(beside, rows[:, [0, 4, 5, 6, 1, 2, 3, *range(7, len(COLUMNS))]], rows)
+    place = rows[:, places]
+    rows[:, places] = torch.where(place >= 0, len(POSITIONS) - 1 - place, place)
+    ids = torch.where(beside[:, :, None] & (ids > 0), 3 - ids, ids)
+    return images.flip(3), ids.flip(2), rows
+
+
+def cell_truth(ids: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Number, shape and colour (B, 16, 16), 0 for none, of the object that covers most of each cell."""
     cells = ids.unflatten(1, (GRID, -1)).unflatten(3, (GRID, -1))
     shares = torch.stack([(cells == which).float().mean((2, 4)) for which in (1, 2)])
-    which = torch.where(shares.amax(0) < 0.12, 0, shares.argmax(0) + 1).flatten(1)
+    which = torch.where(shares.amax(0) < 0.12, 0, shares.argmax(0) + 1)
     none = torch.zeros_like(rows[:, :1])
-    shape, colour = (torch.cat([none, rows[:, pair] + 1], 1).gather(1, which) for pair in ([1, 4], [2, 5]))
-    return shape.unflatten(1, (GRID, GRID)), colour.unflatten(1, (GRID, GRID))
+    shape, colour = (
+        torch.cat([none, rows[:, pair] + 1], 1).gather(1, which.flatten(1)).view_as(which)
+        for pair in ([1, 4], [2, 5])
+    )
+    return which, shape, colour
 
 
 def cell_loss(logits: Tensor, ids: Tensor, rows: Tensor) -> Tensor:
-    """Cross entropy of the cells' shapes and colours; empty cells count little."""
+    """Cross entropy of what the cells show; empty cells count little."""
     loss, weight = torch.zeros(()), torch.zeros(())
     for part, truth in zip(logits.split(CELL_CLASSES, 1), cell_truth(ids, rows), strict=True):
-        weight = (truth > 0).float() + 0.03
+        weight = (truth > 0).float() + 0.1
         loss = loss + (F.cross_entropy(part, truth, reduction="none") * weight).sum() / weight.sum()
     return loss
 
@@ -72,17 +90,27 @@ def train(folder: Path, data: Data, minutes: float, seed: int = 15, max_steps: i
     model = channels_last(JudgeNet())
     rows = torch.from_numpy(data.rows)
     stage = Stage(
-        "judge", model, folder, minutes=minutes, peak=2e-3, seed=seed, decay=0.02, max_steps=max_steps
+        "judge",
+        model,
+        folder,
+        minutes=minutes,
+        peak=1.5e-3,
+        seed=seed,
+        average=0.999,
+        decay=0.02,
+        matrices=[p for name, p in model.named_parameters() if p.ndim > 2 and not name.startswith("cells")],
+        max_steps=max_steps,
     )
     for rng in stage.steps():
         chosen = np.sort(rng.integers(0, data.training, BATCH))
-        images = worn(to_unit(data.images[chosen]), rng)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits, cells = model(images)
-        named = attribute_loss([part.float() for part in logits], rows[chosen])
         # Every second pixel is enough to know what a cell shows.
-        local = cell_loss(cells.float(), torch.from_numpy(data.ids[chosen, ::2, ::2]), rows[chosen])
-        stage.learn(3 * named + local, BATCH, named=named, cells=local)
+        seen = to_unit(data.images[chosen]), torch.from_numpy(data.ids[chosen, ::2, ::2]), rows[chosen]
+        images, ids, truth = mirrored(*seen) if rng.random() < 0.5 else seen
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, cells = model(worn(images, rng))
+        named = attribute_loss([part.float() for part in logits], truth)
+        local = cell_loss(cells.float(), ids, truth)
+        stage.learn(6 * named + local, BATCH, named=named, cells=local)
         if stage.step % 500 == 0:
             with stage.averaged_weights():
                 print(accuracy(model, data), flush=True)

@@ -9,6 +9,7 @@ The second half of the output channels learns the variance (Nichol & Dhariwal 20
 """
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +106,33 @@ class Diffusion:
         return 0.5 * (ours - low + (low - ours).exp() + off * (-ours).exp() - 1).clamp(max=40).mean()
 
 
-def losses(
-    model: UNet, diffusion: Diffusion, clean: Tensor, embeds: Tensor, t: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Errors of v and of the variance for clean latents (B, 4, h, w) at training steps t (B,)."""
+@dataclass(frozen=True)
+class Batch:
+    """What a step learns from: latents (B, 4, h, w) of the pictures whose embeddings (B, D) are given."""
+
+    clean: Tensor
+    embeds: Tensor
+    beside: Tensor | None = None  # (B, 5, h, w): what the inpainting UNet sees beside the noisy latents
+    hint: Tensor | None = None  # (B, 3, 8h, 8w) in 0..1, for the ControlNet
+    weight: Tensor | None = None  # (B, 1, h, w): how much each latent counts
+
+
+def losses(model: UNet, diffusion: Diffusion, batch: Batch, t: Tensor) -> tuple[Tensor, Tensor]:
+    """Errors of v and of the variance at training steps t (B,)."""
+    clean = batch.clean
     noise = torch.randn_like(clean)
-    noisy = diffusion.noisy(clean, noise, t).contiguous(memory_format=torch.channels_last)
+    noisy = diffusion.noisy(clean, noise, t)
+    inputs = noisy if batch.beside is None else torch.cat([noisy, batch.beside], 1)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
     # At these lengths the fused attention's backward pass is slower on a CPU than plain matrix products.
     with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-        output = model(noisy, t, model.condition(embeds)).float()
+        output = model(inputs, t, model.condition(batch.embeds, batch.hint)).float()
     predicted, share = output.chunk(2, 1)
     error = diffusion.velocity(clean, noise, t) - predicted
     # An error of v is, times the noise's share, an error of the clean latents.
     clean_error = (1 - diffusion.kept[t]).sqrt() * error.detach()
-    return error.square().mean(), diffusion.variance_loss(share, clean_error, t)
+    squared = error.square() if batch.weight is None else error.square() * batch.weight
+    return squared.mean(), diffusion.variance_loss(share, clean_error, t)
 
 
 def guidance_embeds(embeds: Tensor, nothing: Tensor, spread: Tensor, rng: np.random.Generator) -> Tensor:
@@ -131,7 +145,7 @@ def guidance_embeds(embeds: Tensor, nothing: Tensor, spread: Tensor, rng: np.ran
 
 def matrices(model: UNet) -> list[nn.Parameter]:
     """All weights between the first and the last convolution that are matrices."""
-    ends = ("conv_in", "conv_out")
+    ends = ("conv_in", "conv_out", "add_embedding.input_hint_block")
     return [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith(ends)]
 
 
@@ -157,14 +171,14 @@ def train(folder: Path, minutes: float, seed: int = 14, max_steps: int | None = 
     for rng in stage.steps():
         chosen = torch.from_numpy(rng.integers(0, training, BATCH))
         given = guidance_embeds(embeds[chosen], nothing, spread, rng)
-        clean, t = latents[chosen].float(), stratified(BATCH)
-        error, variance = losses(model, diffusion, clean, given, t)
+        batch = Batch(latents[chosen].float(), given)
+        error, variance = losses(model, diffusion, batch, stratified(BATCH))
         stage.learn(error + VARIANCE_WEIGHT * variance, BATCH, v=error, variance=variance)
     stage.finish()
     with torch.no_grad():
         torch.manual_seed(seed)
-        clean, given = latents[training:].float(), embeds[training : len(latents)]
-        error, variance = losses(model, diffusion, clean, given, stratified(len(clean)))
+        batch = Batch(latents[training:].float(), embeds[training : len(latents)])
+        error, variance = losses(model, diffusion, batch, stratified(len(batch.clean)))
     stage.finish(held_out_v=round(float(error), 4), held_out_variance=round(float(variance), 4))
     return model
 

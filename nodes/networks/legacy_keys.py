@@ -1,7 +1,9 @@
-"""Names that older checkpoints give to the parameters of attention layers."""
+"""Other names that checkpoints give to parameters."""
 
 import re
 
+SECOND_NAMES = {"shared.weight": "encoder.embed_tokens.weight"}
+"""Of T5's embedding: files have either name, or both for the same tensor."""
 RENAMED = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 OLD_NAME = re.compile(r"(\.attentions\.\d+\.)(query|key|value|proj_attn)(\.(?:weight|bias))$")
 

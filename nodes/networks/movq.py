@@ -5,7 +5,7 @@ Parameter names are those of diffusers' `VQModel` with norm_type "spatial".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -23,19 +23,50 @@ UpBlockType = Literal["UpDecoderBlock2D", "AttnUpDecoderBlock2D"]
 
 
 @dataclass(frozen=True)
-class MoVQConfig:
-    """Sizes of a MoVQ. Every list goes from full resolution down, except up_block_types, which goes up."""
+class AutoencoderConfig:
+    """Sizes of an image autoencoder. Every list goes from full resolution down, except up_block_types."""
 
     block_out_channels: tuple[int, ...]
     down_block_types: tuple[DownBlockType, ...]
     up_block_types: tuple[UpBlockType, ...]
     layers_per_block: int
     latent_channels: int
+    norm_num_groups: int = field(default=32, kw_only=True)
+    in_channels: int = field(default=3, kw_only=True)
+    out_channels: int = field(default=3, kw_only=True)
+
+    title = "autoencoder config"
+
+    def __post_init__(self) -> None:
+        name, levels = self.title, len(self.block_out_channels)
+        for size in ("down_block_types", "up_block_types"):
+            types = getattr(self, size)
+            require(len(types) == levels, name, size, types, f"{levels} items, as block_out_channels has")
+        require(self.layers_per_block <= 64, name, "layers_per_block", self.layers_per_block, "at most 64")
+        for channels in self.block_out_channels:
+            for groups in self.groups:
+                expected = f"a multiple of {groups} groups"
+                require(channels % groups == 0, name, "block_out_channels", channels, expected)
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """The numbers of groups that channels are normalised in."""
+        return (self.norm_num_groups,)
+
+    @property
+    def factor(self) -> int:
+        """Pixels per latent along each side."""
+        return 1 << (len(self.block_out_channels) - 1)
+
+
+@dataclass(frozen=True)
+class MoVQConfig(AutoencoderConfig):
+    """Sizes of a MoVQ."""
+
     num_vq_embeddings: int
     vq_embed_dim: int | None = None
-    norm_num_groups: int = 32
-    in_channels: int = 3
-    out_channels: int = 3
+
+    title = "MoVQ config"
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "MoVQConfig":
@@ -43,7 +74,7 @@ class MoVQConfig:
         return read_sizes(
             cls,
             config,
-            name="MoVQ config",
+            name=cls.title,
             fixed={
                 "norm_type": ("spatial",),
                 "act_fn": ("silu",),
@@ -57,32 +88,15 @@ class MoVQConfig:
         )
 
     def __post_init__(self) -> None:
-        name, levels = "MoVQ config", len(self.block_out_channels)
-        for field in ("down_block_types", "up_block_types"):
-            types = getattr(self, field)
-            require(len(types) == levels, name, field, types, f"{levels} items, as block_out_channels has")
-        require(self.layers_per_block <= 64, name, "layers_per_block", self.layers_per_block, "at most 64")
-        require(
-            self.vq_embed_dim in (None, self.latent_channels),
-            name,
-            "vq_embed_dim",
-            self.vq_embed_dim,
-            f"latent_channels, {self.latent_channels}",
-        )
-        for channels in self.block_out_channels:
-            for groups in (self.norm_num_groups, SPATIAL_NORM_GROUPS):
-                require(
-                    channels % groups == 0,
-                    name,
-                    "block_out_channels",
-                    channels,
-                    f"a multiple of {groups} groups",
-                )
+        super().__post_init__()
+        expected = f"latent_channels, {self.latent_channels}"
+        fits = self.vq_embed_dim in (None, self.latent_channels)
+        require(fits, self.title, "vq_embed_dim", self.vq_embed_dim, expected)
 
     @property
-    def factor(self) -> int:
-        """Pixels per latent along each side."""
-        return 1 << (len(self.block_out_channels) - 1)
+    def groups(self) -> tuple[int, ...]:
+        """The encoder's number of groups, and the decoder's."""
+        return (self.norm_num_groups, SPATIAL_NORM_GROUPS)
 
 
 class SpatialNorm(nn.Module):
@@ -117,7 +131,7 @@ class GroupNorm(nn.GroupNorm):
         return super().forward(x)
 
 
-def norm(channels: int, config: MoVQConfig, spatial: bool) -> GroupNorm | SpatialNorm:
+def norm(channels: int, config: AutoencoderConfig, spatial: bool) -> GroupNorm | SpatialNorm:
     """The decoder's (spatial) or the encoder's normalisation of `channels`."""
     if spatial:
         return SpatialNorm(channels, config.latent_channels)
@@ -127,7 +141,7 @@ def norm(channels: int, config: MoVQConfig, spatial: bool) -> GroupNorm | Spatia
 class ResBlock(nn.Module):
     """Two normalised convolutions beside a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, config: MoVQConfig, spatial: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, config: AutoencoderConfig, spatial: bool) -> None:
         super().__init__()
         self.norm1 = norm(inputs, config, spatial)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -145,7 +159,7 @@ class ResBlock(nn.Module):
 class Attention(nn.Module):
     """Self-attention of one head over all positions, added to its input."""
 
-    def __init__(self, channels: int, config: MoVQConfig, spatial: bool) -> None:
+    def __init__(self, channels: int, config: AutoencoderConfig, spatial: bool) -> None:
         super().__init__()
         self.norm_name = "spatial_norm" if spatial else "group_norm"
         self.add_module(self.norm_name, norm(channels, config, spatial))
@@ -190,7 +204,7 @@ class Block(nn.Module):
     """One resolution: residual blocks, attention after each if wanted, then a change of size if wanted."""
 
     def __init__(
-        self, inputs: int, outputs: int, layers: int, attend: bool, config: MoVQConfig, spatial: bool
+        self, inputs: int, outputs: int, layers: int, attend: bool, config: AutoencoderConfig, spatial: bool
     ) -> None:
         super().__init__()
         widths = [inputs] + [outputs] * (layers - 1)
@@ -213,7 +227,7 @@ class Block(nn.Module):
 class MidBlock(nn.Module):
     """Residual block, attention, residual block at the latents' size."""
 
-    def __init__(self, channels: int, config: MoVQConfig, spatial: bool) -> None:
+    def __init__(self, channels: int, config: AutoencoderConfig, spatial: bool) -> None:
         super().__init__()
         self.resnets = nn.ModuleList([ResBlock(channels, channels, config, spatial) for _ in range(2)])
         self.attentions = nn.ModuleList([Attention(channels, config, spatial)])
@@ -226,7 +240,7 @@ class MidBlock(nn.Module):
 class Encoder(nn.Module):
     """Pictures to features of the latents' size."""
 
-    def __init__(self, config: MoVQConfig) -> None:
+    def __init__(self, config: AutoencoderConfig, outputs: int) -> None:
         super().__init__()
         widths = config.block_out_channels
         self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
@@ -240,10 +254,10 @@ class Encoder(nn.Module):
             self.down_blocks.append(block)
         self.mid_block = MidBlock(widths[-1], config, spatial=False)
         self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[-1], eps=EPS)
-        self.conv_out = nn.Conv2d(widths[-1], config.latent_channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(widths[-1], outputs, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """image (B, 3, H, W) -> (B, latent_channels, h, w)."""
+        """image (B, 3, H, W) -> (B, outputs, h, w)."""
         x = self.conv_in(image)
         for block in self.down_blocks:
             x = block(x, None)
@@ -291,7 +305,7 @@ class MoVQ(nn.Module):
     def __init__(self, config: MoVQConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
+        self.encoder = Encoder(config, config.latent_channels)
         self.quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)
         self.quantize = Codebook(config)
         self.post_quant_conv = nn.Conv2d(config.latent_channels, config.latent_channels, 1)

@@ -1,137 +1,90 @@
-"""The denoiser of Kandinsky 2.2: a convolutional UNet with attention, guided by an image embedding.
+"""The denoiser of Kandinsky 2.1 and 2.2: a convolutional UNet with attention, led by an image embedding.
 
-Parameter names are those of diffusers' `UNet2DConditionModel`. The 9-channel variant (inpainting) takes
-masked latents and a mask beside the latents; the ControlNet variant adds features of a hint picture itself.
+That of 2.1 is led by a text as well: its tokens follow those of the image in the context. Parameter names are
+those of diffusers' `UNet2DConditionModel`. The 9-channel variant (inpainting) takes masked latents and a mask
+beside the latents; the ControlNet variant adds features of a hint picture itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.networks.config import read_sizes, require
-from nodes.networks.layers import TimeEmbedding, modulate, silu, sinusoid, to_map, to_tokens
+from nodes.networks.unet_torso import FIXED, NAME, REQUIRED, UNUSED, Condition, Torso, TorsoConfig
 
-CONTEXT_TOKENS = 32
-ATTENTION_NORM_EPS = 1e-5
+IMAGE_TOKENS = 32  # what an image embedding becomes in the context
+IMAGE_TOKENS_BESIDE_TEXT = 10
 HINT_WIDTHS = (16, 16, 32, 32, 96, 96, 256, 4)
 HINT_STRIDES = (1, 1, 2, 1, 2, 1, 2, 1)
 
-NAME = "UNet config"
-DownBlockType = Literal["ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"]
-UpBlockType = Literal["ResnetUpsampleBlock2D", "SimpleCrossAttnUpBlock2D"]
-
-FIXED: dict[str, tuple[Any, ...]] = {
-    "act_fn": ("silu",),
-    "addition_embed_type_num_heads": (64,),
-    "addition_time_embed_dim": (None,),
-    "attention_type": ("default",),
-    "center_input_sample": (False,),
-    "class_embed_type": (None,),
-    "class_embeddings_concat": (False,),
-    "conv_in_kernel": (3,),
-    "conv_out_kernel": (3,),
-    "cross_attention_norm": (None,),
-    "downsample_padding": (1,),
-    "dropout": (0.0,),
-    "dual_cross_attention": (False,),
-    "flip_sin_to_cos": (True,),
-    "freq_shift": (0,),
-    "mid_block_only_cross_attention": (None, False),
-    "mid_block_scale_factor": (1,),
-    "mid_block_type": ("UNetMidBlock2DSimpleCrossAttn",),
-    "num_attention_heads": (None,),
-    "num_class_embeds": (None,),
-    "only_cross_attention": (False,),
-    "projection_class_embeddings_input_dim": (None,),
-    "resnet_out_scale_factor": (1.0,),
-    "resnet_skip_time_act": (False,),
-    "resnet_time_scale_shift": ("scale_shift",),
-    "reverse_transformer_layers_per_block": (None,),
-    "time_cond_proj_dim": (None,),
-    "time_embedding_act_fn": (None,),
-    "time_embedding_dim": (None,),
-    "time_embedding_type": ("positional",),
-    "timestep_post_act": (None,),
-    "transformer_layers_per_block": (1,),
-    "upcast_attention": (False,),
-    "use_linear_projection": (False,),
-}
-
 
 @dataclass(frozen=True)
-class UNetConfig:
-    """Sizes of a UNet. Lists go from full resolution down, except up_block_types, which goes up."""
+class UNetConfig(TorsoConfig):
+    """Sizes of a UNet of Kandinsky 2.1 or 2.2."""
 
-    in_channels: int
-    out_channels: int
-    block_out_channels: tuple[int, ...]
-    down_block_types: tuple[DownBlockType, ...]
-    up_block_types: tuple[UpBlockType, ...]
-    layers_per_block: int
-    attention_head_dim: int
-    cross_attention_dim: int
     encoder_hid_dim: int
-    encoder_hid_dim_type: Literal["image_proj"]
-    addition_embed_type: Literal["image", "image_hint"]
-    norm_num_groups: int = 32
-    norm_eps: float = 1e-5
+    encoder_hid_dim_type: Literal["image_proj", "text_image_proj"]
+    addition_embed_type: Literal["image", "image_hint", "text_image"]
 
     @classmethod
     def read(cls, config: Mapping[str, Any]) -> "UNetConfig":
         """Read a parsed config.json; raises UnsupportedConfig for anything this network does not do."""
-        required = ("mid_block_type", "resnet_time_scale_shift")
-        return read_sizes(cls, config, name=NAME, fixed=FIXED, required=required, unused=("sample_size",))
+        return read_sizes(cls, config, name=NAME, fixed=FIXED, required=REQUIRED, unused=UNUSED)
 
     def __post_init__(self) -> None:
-        levels = len(self.block_out_channels)
-        for field in ("down_block_types", "up_block_types"):
-            types = getattr(self, field)
-            require(len(types) == levels, NAME, field, types, f"{levels} items, as block_out_channels has")
-        require(self.layers_per_block <= 64, NAME, "layers_per_block", self.layers_per_block, "at most 64")
-        for channels in self.block_out_channels:
-            for field in ("norm_num_groups", "attention_head_dim"):
-                size = getattr(self, field)
-                require(
-                    channels % size == 0, NAME, field, size, f"a divisor of block_out_channels' {channels}"
-                )
+        super().__post_init__()
+        added, fits = self.addition_embed_type, self.reads_text == (self.addition_embed_type == "text_image")
+        require(fits, NAME, "addition_embed_type", added, f"one that fits {self.encoder_hid_dim_type!r}")
 
     @property
-    def factor(self) -> int:
-        """Latent heights and widths must be multiples of this."""
-        return 1 << (len(self.block_out_channels) - 1)
-
-    @property
-    def time_width(self) -> int:
-        """Width of the embedding of time and image that every residual block gets."""
-        return 4 * self.block_out_channels[0]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What the UNet computes from its guidance alone, once for all steps of a run."""
-
-    embedding: Tensor  # (B, time_width), added to that of the time
-    context: tuple[
-        tuple[Tensor, Tensor], ...
-    ]  # keys and values (B, 32, C) for each attention layer, in order
-    hint: Tensor | None  # (B, 4, h, w)
+    def reads_text(self) -> bool:
+        """Whether this is a UNet of Kandinsky 2.1."""
+        return self.encoder_hid_dim_type == "text_image_proj"
 
 
 class ImageContext(nn.Module):
-    """An image embedding as tokens to attend to."""
+    """An image embedding as tokens to attend to (Kandinsky 2.2)."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        self.image_embeds = nn.Linear(config.encoder_hid_dim, CONTEXT_TOKENS * config.cross_attention_dim)
+        self.image_embeds = nn.Linear(config.encoder_hid_dim, IMAGE_TOKENS * config.cross_attention_dim)
         self.norm = nn.LayerNorm(config.cross_attention_dim)
 
     def forward(self, image_embeds: Tensor) -> Tensor:
         """image_embeds (B, D) -> (B, 32, cross_attention_dim)."""
-        return self.norm(self.image_embeds(image_embeds).unflatten(1, (CONTEXT_TOKENS, -1)))
+        return self.norm(self.image_embeds(image_embeds).unflatten(1, (IMAGE_TOKENS, -1)))
+
+
+class TextImageContext(nn.Module):
+    """An image embedding and the tokens of a text to attend to (Kandinsky 2.1)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        width = config.cross_attention_dim
+        self.image_embeds = nn.Linear(width, IMAGE_TOKENS_BESIDE_TEXT * width)
+        self.text_proj = nn.Linear(config.encoder_hid_dim, width)
+
+    def forward(self, image_embeds: Tensor, hidden_states: Tensor) -> Tensor:
+        """image_embeds (B, D), hidden_states (B, L, encoder_hid_dim) -> (B, 10 + L, cross_attention_dim)."""
+        tokens = self.image_embeds(image_embeds).unflatten(1, (IMAGE_TOKENS_BESIDE_TEXT, -1))
+        return torch.cat([tokens, self.text_proj(hidden_states)], dim=1)
+
+
+class TextImageEmbedding(nn.Module):
+    """An image embedding and a pooled text as a vector beside that of the time (Kandinsky 2.1)."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.text_proj = nn.Linear(config.cross_attention_dim, config.time_width)
+        self.text_norm = nn.LayerNorm(config.time_width)
+        self.image_proj = nn.Linear(config.cross_attention_dim, config.time_width)
+
+    def forward(self, image_embeds: Tensor, text_embeds: Tensor) -> Tensor:
+        """image_embeds (B, D), text_embeds (B, D) -> (B, time_width)."""
+        return self.image_proj(image_embeds) + self.text_norm(self.text_proj(text_embeds))
 
 
 class ImageEmbedding(nn.Module):
@@ -159,204 +112,41 @@ def hint_block() -> nn.Sequential:
     return nn.Sequential(*layers[:-1])
 
 
-class ResBlock(nn.Module):
-    """Two normalised convolutions beside a shortcut, the second norm modulated by time and image."""
-
-    def __init__(
-        self, inputs: int, outputs: int, config: UNetConfig, resize: Literal["up", "down"] | None = None
-    ) -> None:
-        super().__init__()
-        self.resize = resize
-        self.norm1 = nn.GroupNorm(config.norm_num_groups, inputs, eps=config.norm_eps)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
-        self.time_emb_proj = nn.Linear(config.time_width, 2 * outputs)
-        self.norm2 = nn.GroupNorm(config.norm_num_groups, outputs, eps=config.norm_eps)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
-        self.conv_shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """x (B, inputs, h, w), embedding (B, time_width) after its SiLU -> (B, outputs, h', w')."""
-        h = self.conv1(self.resized(silu(self.norm1(x))))
-        scale, shift = self.time_emb_proj(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = self.conv2(silu(modulate(self.norm2(h), 1 + scale, shift)))
-        x = self.resized(x)
-        return h.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
-
-    def resized(self, x: Tensor) -> Tensor:
-        """x (B, C, h, w) at the size this block puts out."""
-        if self.resize == "up":
-            return F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return F.avg_pool2d(x, 2) if self.resize == "down" else x
-
-
-class Attention(nn.Module):
-    """Attention from every position to the context and all positions, added to its input."""
-
-    def __init__(self, channels: int, config: UNetConfig) -> None:
-        super().__init__()
-        self.heads = channels // config.attention_head_dim
-        self.group_norm = nn.GroupNorm(config.norm_num_groups, channels, eps=ATTENTION_NORM_EPS)
-        self.to_q = nn.Linear(channels, channels)
-        self.to_k = nn.Linear(channels, channels)
-        self.to_v = nn.Linear(channels, channels)
-        self.add_k_proj = nn.Linear(config.cross_attention_dim, channels)
-        self.add_v_proj = nn.Linear(config.cross_attention_dim, channels)
-        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
-
-    def context(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Context tokens (B, 32, cross_attention_dim) -> their keys and values, each (B, 32, C)."""
-        return self.add_k_proj(tokens), self.add_v_proj(tokens)
-
-    def forward(self, x: Tensor, context: tuple[Tensor, Tensor]) -> Tensor:
-        """x (B, C, h, w), keys and values of the context -> (B, C, h, w)."""
-        tokens = to_tokens(self.group_norm(x))
-        query = self.to_q(tokens)
-        key = torch.cat([context[0], self.to_k(tokens)], dim=1)
-        value = torch.cat([context[1], self.to_v(tokens)], dim=1)
-        query, key, value = (
-            y.view(*y.shape[:2], self.heads, -1).transpose(1, 2) for y in (query, key, value)
-        )
-        attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        return to_map(self.to_out[0](attended), like=x).add_(x)
-
-
-class DownBlock(nn.Module):
-    """One resolution on the way down; each of its layers leaves a skip for the way up."""
-
-    def __init__(self, inputs: int, outputs: int, attend: bool, last: bool, config: UNetConfig) -> None:
-        super().__init__()
-        widths = [inputs] + [outputs] * (config.layers_per_block - 1)
-        self.resnets = nn.ModuleList([ResBlock(width, outputs, config) for width in widths])
-        self.attentions = nn.ModuleList([Attention(outputs, config) for _ in widths if attend])
-        self.downsamplers = nn.ModuleList([ResBlock(outputs, outputs, config, "down")] if not last else [])
-
-    def forward(
-        self, x: Tensor, embedding: Tensor, context: Iterator[tuple[Tensor, Tensor]]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """x (B, inputs, h, w) -> (B, outputs, h', w') and the skips, first made first."""
-        skips = []
-        for i, resnet in enumerate(self.resnets):
-            x = resnet(x, embedding)
-            if self.attentions:
-                x = self.attentions[i](x, next(context))
-            skips.append(x)
-        for downsampler in self.downsamplers:
-            x = downsampler(x, embedding)
-            skips.append(x)
-        return x, skips
-
-
-class MidBlock(nn.Module):
-    """Residual block, attention, residual block at the smallest size."""
-
-    def __init__(self, channels: int, config: UNetConfig) -> None:
-        super().__init__()
-        self.resnets = nn.ModuleList([ResBlock(channels, channels, config) for _ in range(2)])
-        self.attentions = nn.ModuleList([Attention(channels, config)])
-
-    def forward(self, x: Tensor, embedding: Tensor, context: Iterator[tuple[Tensor, Tensor]]) -> Tensor:
-        """x (B, C, h, w) -> (B, C, h, w)."""
-        x = self.attentions[0](self.resnets[0](x, embedding), next(context))
-        return self.resnets[1](x, embedding)
-
-
-class UpBlock(nn.Module):
-    """One resolution on the way up; each of its layers takes the newest skip left."""
-
-    def __init__(
-        self, inputs: int, skips: list[int], outputs: int, attend: bool, last: bool, config: UNetConfig
-    ) -> None:
-        super().__init__()
-        widths = [inputs] + [outputs] * (len(skips) - 1)
-        self.resnets = nn.ModuleList(
-            [ResBlock(width + skip, outputs, config) for width, skip in zip(widths, skips, strict=True)]
-        )
-        self.attentions = nn.ModuleList([Attention(outputs, config) for _ in widths if attend])
-        self.upsamplers = nn.ModuleList([ResBlock(outputs, outputs, config, "up")] if not last else [])
-
-    def forward(
-        self, x: Tensor, skips: list[Tensor], embedding: Tensor, context: Iterator[tuple[Tensor, Tensor]]
-    ) -> Tensor:
-        """x (B, inputs, h, w) -> (B, outputs, h', w'); takes the skips it uses off the list."""
-        for i, resnet in enumerate(self.resnets):
-            x = resnet(torch.cat([x, skips.pop()], dim=1), embedding)
-            if self.attentions:
-                x = self.attentions[i](x, next(context))
-        for upsampler in self.upsamplers:
-            x = upsampler(x, embedding)
-        return x
-
-
-class UNet(nn.Module):
+class UNet(Torso):
     """Predict the noise (and, in a second half of the channels, the variance) of latents at a time."""
 
+    config: UNetConfig
+
     def __init__(self, config: UNetConfig) -> None:
-        super().__init__()
-        self.config = config
-        widths = config.block_out_channels
-        self.conv_in = nn.Conv2d(config.in_channels, widths[0], 3, padding=1)
-        self.time_embedding = TimeEmbedding(widths[0], config.time_width)
-        self.encoder_hid_proj = ImageContext(config)
-        self.add_embedding = ImageEmbedding(config)
+        super().__init__(config)
+        self.encoder_hid_proj = TextImageContext(config) if config.reads_text else ImageContext(config)
+        self.add_embedding = TextImageEmbedding(config) if config.reads_text else ImageEmbedding(config)
 
-        self.down_blocks = nn.ModuleList()
-        skips = [widths[0]]
-        for level, (outputs, down) in enumerate(zip(widths, config.down_block_types, strict=True)):
-            last, attend = level == len(widths) - 1, down == "SimpleCrossAttnDownBlock2D"
-            self.down_blocks.append(DownBlock(widths[max(level - 1, 0)], outputs, attend, last, config))
-            skips += [outputs] * (config.layers_per_block + (not last))
-        self.mid_block = MidBlock(widths[-1], config)
-        self.up_blocks = nn.ModuleList()
-        inputs = widths[-1]
-        for outputs, up in zip(widths[::-1], config.up_block_types, strict=True):
-            taken = [skips.pop() for _ in range(config.layers_per_block + 1)]
-            attend = up == "SimpleCrossAttnUpBlock2D"
-            self.up_blocks.append(UpBlock(inputs, taken, outputs, attend, not skips, config))
-            inputs = outputs
-
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[0], eps=config.norm_eps)
-        self.conv_out = nn.Conv2d(widths[0], config.out_channels, 3, padding=1)
-
-    def condition(self, image_embeds: Tensor, hint: Tensor | None = None) -> Condition:
+    def condition(
+        self,
+        image_embeds: Tensor,
+        hint: Tensor | None = None,
+        *,
+        text_embeds: Tensor | None = None,
+        hidden_states: Tensor | None = None,
+    ) -> Condition:
         """Do all the work that depends on neither latents nor time.
 
-        image_embeds (B, D); hint (B, 3, 8h, 8w) in 0..1, for the ControlNet variant only. A hint of fewer
-        rows is repeated as a whole: one serves the negative and the positive half of a guidance batch.
-        Raises ValueError if a hint is missing or not wanted.
+        image_embeds (B, D); text_embeds (B, D) and hidden_states (B, L, encoder_hid_dim) for Kandinsky 2.1
+        only; hint (B, 3, 8h, 8w) in 0..1, for the ControlNet variant only. A hint of fewer rows is repeated
+        as a whole: one serves the negative and the positive half of a guidance batch. Raises ValueError for
+        what is missing or not wanted.
         """
         wants_hint = self.config.addition_embed_type == "image_hint"
         if wants_hint is not (hint is not None):
             raise ValueError(f"This UNet takes {'a' if wants_hint else 'no'} hint picture.")
         features = None
         if hint is not None:
-            features = self.add_embedding.input_hint_block(hint)
+            features = self.add_embedding.get_submodule("input_hint_block")(hint)
             features = features.repeat(len(image_embeds) // len(hint), 1, 1, 1)
-        tokens = self.encoder_hid_proj(image_embeds)
-        attentions = (layer for layer in self.modules() if isinstance(layer, Attention))
-        context = tuple(layer.context(tokens) for layer in attentions)
-        return Condition(self.add_embedding(image_embeds), context, features)
-
-    def forward(self, x: Tensor, t: Tensor | float, condition: Condition) -> Tensor:
-        """x (B, in_channels, h, w) at time t, one number or (B,) -> (B, out_channels, h, w).
-
-        For the ControlNet variant x has the 4 latent channels only. Raises ValueError unless h and w are
-        multiples of `config.factor`.
-        """
-        if x.shape[2] % self.config.factor or x.shape[3] % self.config.factor:
-            raise ValueError(
-                f"Latents are {x.shape[3]} x {x.shape[2]}, expected multiples of {self.config.factor}."
-            )
-        times = torch.as_tensor(t, device=x.device).reshape(-1)
-        waves = sinusoid(times, self.config.block_out_channels[0]).to(x.dtype)
-        embedding = silu(self.time_embedding(waves) + condition.embedding)
-        context = iter(condition.context)
-
-        x = self.conv_in(x if condition.hint is None else torch.cat([x, condition.hint], dim=1))
-        skips = [x]
-        for block in self.down_blocks:
-            x, left = block(x, embedding, context)
-            skips += left
-        x = self.mid_block(x, embedding, context)
-        for block in self.up_blocks:
-            x = block(x, skips, embedding, context)
-        return self.conv_out(silu(self.conv_norm_out(x)))
+        text = [part for part in (text_embeds, hidden_states) if part is not None]
+        if len(text) != 2 * self.config.reads_text:
+            raise ValueError(f"This UNet takes {'a' if self.config.reads_text else 'no'} text.")
+        embedding = self.add_embedding(image_embeds, *text[:1])
+        tokens = self.encoder_hid_proj(image_embeds, *text[1:])
+        return Condition(embedding, self.context(tokens), features)

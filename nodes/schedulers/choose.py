@@ -10,10 +10,12 @@ from typing import Any
 from nodes.schedulers.ddim import DDIM
 from nodes.schedulers.ddpm import DDPM
 from nodes.schedulers.dpmpp import DPMpp
+from nodes.schedulers.flash import Flash
+from nodes.schedulers.plms import PLMS
 from nodes.schedulers.tables import Schedule, UnsupportedSchedule
 from nodes.schedulers.unclip import Unclip
 
-Scheduler = Unclip | DDPM | DDIM | DPMpp
+Scheduler = Unclip | DDPM | DDIM | DPMpp | PLMS | Flash
 
 BY_CLASS: dict[str, type[Scheduler]] = {
     "UnCLIPScheduler": Unclip,
@@ -21,15 +23,21 @@ BY_CLASS: dict[str, type[Scheduler]] = {
     "DDIMScheduler": DDIM,
     "DPMSolverMultistepScheduler": DPMpp,
 }
-BY_NAME: dict[str, type[Scheduler]] = {"ddpm": DDPM, "ddim": DDIM, "dpmpp_2m": DPMpp}
+BY_NAME: dict[str, type[Scheduler]] = {
+    "ddpm": DDPM,
+    "ddim": DDIM,
+    "dpmpp_2m": DPMpp,
+    "plms": PLMS,
+    "flash": Flash,
+}
 
 
 def scheduler(config: Mapping[str, Any], name: str | None = None) -> Scheduler:
     """The scheduler a parsed `scheduler_config.json` was saved with, or another on the same diffusion.
 
-    `name` is None (what `_class_name` says), "ddpm", "ddim" or "dpmpp_2m". Another scheduler takes over the
-    noise table, the prediction and its clipping; spacing, offset and variance it takes from the config only
-    where they are written there. Raises UnsupportedSchedule.
+    `name` is None (what `_class_name` says) or one of BY_NAME. Another scheduler takes over the noise table,
+    the prediction and its clipping; spacing, offset and variance it takes from the config only where they are
+    written there. Raises UnsupportedSchedule.
     """
     if name is not None and name not in BY_NAME:
         raise UnsupportedSchedule(f"unknown scheduler {name!r}; known are {', '.join(BY_NAME)}")

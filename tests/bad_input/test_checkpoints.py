@@ -212,7 +212,7 @@ def test_the_copies_are_fine(run, copies) -> None:
         ("../..", ("outside the folders",)),
         ("./..", ("outside the folders",)),
         ("./nowhere", ("does not exist",)),
-        ("./picture.png", ("is a file, expected a folder",)),
+        ("./picture.png", ("is not a safetensors file",)),
         ("./prioor", ("does not exist", "'prior'")),
         ("miniatur", ("nor a hub id", "did you mean 'miniature'")),
         ("some/body", ("not on this machine", "--download")),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Generic
 
 import pytest
 
@@ -150,6 +150,43 @@ def test_a_part_that_the_checkpoint_lacks() -> None:
 
 class Lacking(toys.NamedTuple):
     one: toys.ToyHandle | None
+
+
+class Marked(toys.NamedTuple, Generic[toys.T]):
+    handle: toys.T
+
+
+@node(title="Marked", group="Toy", folds=True)
+def marked(handle: toys.T, *, mark: str = "!") -> Marked:
+    assert isinstance(handle, toys.ToyHandle)
+    return Marked(toys.ToyHandle(handle.name + mark))
+
+
+def test_a_handle_made_of_a_handle_is_known_when_planning() -> None:
+    catalogue = Catalogue([*CATALOGUE.values(), marked.node_type])  # type: ignore[attr-defined]
+    nodes: dict[str, Any] = {
+        "h": {"type": "load", "params": {"source": "a"}},
+        "one": {"type": "marked", "inputs": {"handle": "h.toy_handle"}},
+        "two": {"type": "marked", "inputs": {"handle": "one.handle"}, "params": {"mark": "?"}},
+        "m": {"type": "make", "inputs": {"handle": "two.handle"}},
+    }
+
+    def steps() -> Any:
+        return plan(from_json(toys.workflow(nodes)), catalogue, environment()).steps
+
+    assert steps()["m"].known == {"handle": toys.ToyHandle("a!?")}
+    key = steps()["m"].keys
+    assert key == steps()["m"].keys
+    nodes["one"]["params"] = {"mark": "#"}
+    assert steps()["m"].keys != key
+    nodes["one"]["mode"] = "bypassed"
+    assert steps()["m"].known == {"handle": toys.ToyHandle("a?")}
+
+
+def test_what_folds_waits_for_an_input_that_is_not_known() -> None:
+    catalogue = Catalogue([*CATALOGUE.values(), marked.node_type])  # type: ignore[attr-defined]
+    nodes = {"a": ARRAY, "x": {"type": "marked", "inputs": {"handle": "a.toy_array"}}}
+    assert plan(from_json(toys.workflow(nodes)), catalogue, environment()).steps["x"].folded is None
 
 
 def test_nulls_are_resolved_in_the_type_of_the_param_and_count_as_what_they_become() -> None:

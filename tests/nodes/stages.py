@@ -33,15 +33,16 @@ class Recorder(Progress):
 
 def prior_parts(folder: Path, **params: Any) -> PriorParts:
     """Handles to a prior checkpoint."""
-    return load_prior(source=str(folder), environment=_environment(folder), **params)
+    return load_prior(source=str(folder), environment=environment(folder), **params)
 
 
 def decoder_parts(folder: Path, **params: Any) -> DecoderParts:
     """Handles to a decoder checkpoint."""
-    return load_decoder(source=str(folder), environment=_environment(folder), **params)
+    return load_decoder(source=str(folder), environment=environment(folder), **params)
 
 
-def _environment(folder: Path) -> Environment:
+def environment(folder: Path) -> Environment:
+    """That a checkpoint in this folder is found in."""
     return Environment(Files(folder, cwd=folder))
 
 

@@ -102,10 +102,13 @@ class TestFolders:
         with pytest.raises(CheckpointError, match=r"checkpoint \./mine .* has no first or second"):
             found.require("first", "second")
 
-    def test_a_file_is_no_checkpoint_and_a_folder_has_no_revision(self, tmp_path: Path) -> None:
+    def test_a_single_file_has_nothing_beside_it(self, tmp_path: Path) -> None:
         (tmp_path / "file.safetensors").write_bytes(b"x")
-        with pytest.raises(CheckpointError, match="is a file, expected a folder"):
-            find("./file.safetensors", tmp_path)
+        (tmp_path / "model_index.json").write_text("{}")
+        found = find("./file.safetensors", tmp_path)
+        assert found.root.is_file() and found.find("model_index.json") is None
+
+    def test_neither_files_nor_folders_have_revisions(self, tmp_path: Path) -> None:
         make(tmp_path / "mine")
         with pytest.raises(CheckpointError, match="revision 'main' is for hub checkpoints"):
             find("./mine", tmp_path, revision="main")

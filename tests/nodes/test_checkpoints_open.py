@@ -195,7 +195,7 @@ class TestConfigs:
         ("change", "message"),
         [
             ({"hidden_act": "mish7"}, "mish7"),
-            ({"model_type": "bert"}, "model_type is 'bert', expected 'clip_text_model'"),
+            ({"model_type": "bert"}, "model_type is 'bert', expected one of clip_text_model"),
             ({"hidden_sise": 3}, "unknown field 'hidden_sise' with value 3; did you mean 'hidden_size'"),
             ({"num_hidden_layers": 10**9}, "num_hidden_layers is 1000000000, expected 1 to 256"),
             ({"num_hidden_layers": float("inf")}, "not valid JSON"),

@@ -201,7 +201,7 @@ class TestBroken:
         folder = Path(shutil.copytree(prior_folder, tmp_path / "prior"))
         (folder / "tokenizer" / "tokenizer.json").unlink()
         with pytest.raises(
-            CheckpointError, match=r"has no tokenizer: expected tokenizer\.json, or vocab\.json"
+            CheckpointError, match=r"no tokenizer: expected tokenizer\.json, spiece\.model, or vocab\.json"
         ):
             prior(folder)
 

@@ -5,13 +5,32 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from transformers import AutoTokenizer, CLIPTokenizer
 
 from nodes.miniature import captions, tokens
 from nodes.miniature.captions import VOCABULARY, caption, full_caption, noisy_caption, words_of
-from nodes.miniature.data import scene
-from nodes.miniature.render import HORIZON_DEPTH, render
-from nodes.miniature.scenes import COLOUR_RGB, COLOURS, SHAPES, from_row
+from nodes.miniature.data import nearness, scene
+from nodes.miniature.render import render
+from nodes.miniature.scenes import (
+    BESIDE,
+    COLOUR_RGB,
+    COLOURS,
+    GROUNDS,
+    HORIZON_DEPTH,
+    SHAPES,
+    SIZES,
+    SKIES,
+    Attributes,
+    Scene,
+    from_row,
+    moved,
+    place,
+    replaced,
+    without,
+)
+from nodes.miniature.train_judge import mirrored
+from nodes.text_encode import text_encode
 
 
 @pytest.mark.parametrize("number", range(5))
@@ -48,6 +67,70 @@ def test_the_colour_of_a_sphere_is_the_one_it_is_called() -> None:
         mean = shown.image[shown.ids == 1].mean(0)
         alike = COLOUR_RGB @ mean / np.linalg.norm(COLOUR_RGB, axis=1)
         assert alike.argmax() == colour, COLOURS[colour]
+
+
+def pair(order: int) -> tuple[Attributes, Scene]:
+    """The first scene of two things in that order."""
+    return next(
+        found for found in map(scene, range(99)) if len(found[0].things) == 2 and found[0].order == order
+    )
+
+
+def test_the_depth_map_is_white_where_things_are_near() -> None:
+    near = nearness(np.array([[[2.0, 4.0], [6.0, HORIZON_DEPTH]]], np.float32))
+    assert near[0, 0, 0] == 255
+    assert near[0, 1, 1] == 0
+    between = (1 / 4 - 1 / HORIZON_DEPTH) / (1 / 2 - 1 / HORIZON_DEPTH)
+    assert near[0, 0, 1] == round(between * 255)
+
+
+def test_a_replaced_thing_differs_and_nothing_else_does() -> None:
+    attributes, placed = pair(BESIDE)
+    words, other = replaced(attributes, placed, 1, np.random.default_rng(0))
+    assert words.things[0] == attributes.things[0]
+    assert words.things[1].shape != attributes.things[1].shape
+    assert words.things[1].colour != attributes.things[1].colour
+    before, after = render(placed, 64), render(other, 64)
+    assert (after.ids == 2).any()
+    far = (before.depth == HORIZON_DEPTH) & (after.depth == HORIZON_DEPTH)
+    np.testing.assert_array_equal(before.image[:8][far[:8]], after.image[:8][far[:8]])
+    alone = render(without(placed, 1), 64)
+    assert set(np.unique(alone.ids)) == {0, 1}
+    np.testing.assert_array_equal(alone.ids == 1, before.ids == 1)
+
+
+def test_moved_things_are_the_same_things_elsewhere() -> None:
+    attributes = pair(BESIDE)[0]
+    rng = np.random.default_rng(4)
+    others = [moved(attributes, rng) for _ in range(20)]
+    kinds = {(thing.shape, thing.colour) for thing in attributes.things}
+    for words in others:
+        assert {(thing.shape, thing.colour) for thing in words.things} == kinds
+        assert (words.ground, words.sky) == (attributes.ground, attributes.sky)
+        assert len(place(words, rng).objects) == 2
+    assert len({tuple(words.row()) for words in others}) > 5
+
+
+@pytest.mark.parametrize("order", [BESIDE, 1 - BESIDE])
+def test_in_a_mirror_left_is_right(order: int) -> None:
+    attributes, placed = pair(order)
+    picture = render(placed, 32)
+    seen = torch.from_numpy(picture.image).permute(2, 0, 1)[None], torch.from_numpy(picture.ids)[None]
+    images, ids, rows = mirrored(*seen, torch.tensor([attributes.row()]))
+    assert torch.equal(images[..., 0], seen[0][..., -1])
+    words = from_row(rows[0].numpy())
+    first, second = attributes.things
+    assert words.things == ((second, first) if order == BESIDE else (first, second))
+    for number, thing in enumerate(words.things):
+        place_there = seen[1].flip(2) == attributes.things.index(thing) + 1
+        assert torch.equal(ids == number + 1, place_there)
+
+
+def test_the_mirror_moves_single_things() -> None:
+    attributes = next(words for words, _ in map(scene, range(99)) if len(words.things) == 1)
+    row = torch.tensor([replace(attributes, position=place).row() for place in range(3)])
+    nothing = torch.zeros(3, 3, 4, 4), torch.zeros(3, 4, 4, dtype=torch.uint8)
+    assert mirrored(*nothing, row)[2][:, 8].tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize("number", range(40))
@@ -99,6 +182,14 @@ def test_the_end_token_pads_and_has_the_highest_number(tmp_path: Path) -> None:
     ids = tokenizer("", padding="max_length").input_ids
     assert ids == [len(tokenizer) - 2] + [len(tokenizer) - 1] * (tokens.LENGTH - 1)
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == len(tokenizer) - 1
+
+
+def test_the_help_of_text_encode_names_what_it_draws() -> None:
+    said = words_of(text_encode.__doc__ or "")
+    for words in (SHAPES, COLOURS, SIZES, GROUNDS, SKIES):
+        assert set(words) <= set(said)
+    prompt = (text_encode.__doc__ or "").split('"')[1].replace("\n", " ")
+    assert set(words_of(prompt)) <= set(VOCABULARY)
 
 
 def test_unknown_words_fall_into_known_pieces(tmp_path: Path) -> None:

@@ -6,10 +6,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from nodes.miniature import encode, train_clip, train_judge, train_movq, train_prior, train_unet
+from nodes.miniature import (
+    encode,
+    judge_tasks,
+    tables,
+    train_clip,
+    train_depth,
+    train_judge,
+    train_movq,
+    train_prior,
+    train_unet,
+    train_variant,
+)
 from nodes.miniature.data import Data, build, load
-from nodes.miniature.export import copy_metrics, export
-from nodes.miniature.judge import run, table
+from nodes.miniature.export import STAGES, copy_metrics, export
+from nodes.miniature.judge import table, text_to_image
 from nodes.miniature.parallel import together
 from nodes.miniature.training import Stage
 
@@ -35,26 +46,46 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     train_prior.train(folder, data, 1, max_steps=2)
     train_unet.train(folder, 1, max_steps=2)
     train_judge.train(folder, data, 1, max_steps=2)
+    train_depth.train(folder, data, 1, max_steps=2)
+    tables.build(folder, data, SCENES, SCENES, processes=1)
+    for variant in train_variant.CONFIGS:
+        train_variant.train(folder, data, variant, 1, max_steps=2)
     return folder
 
 
 def test_every_stage_says_its_seed_steps_and_figures(trained: Path) -> None:
-    for stage in ("movq", "movq_decoder", "clip", "prior", "unet", "judge"):
+    for stage in STAGES:
         metrics = json.loads((trained / f"{stage}.json").read_text())
         assert metrics["steps"] == 2
         assert metrics["samples"] > 0
         assert isinstance(metrics["seed"], int)
 
 
-def test_the_export_is_judged(trained: Path, tmp_path: Path, data: Data) -> None:
-    size = export(trained, data, tmp_path / "weights")
-    assert 1e6 < size <= 20e6
+@pytest.fixture(scope="module")
+def exported(trained: Path, tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
+    weights = tmp_path_factory.mktemp("exported") / "weights"
+    assert 1e6 < export(trained, data, weights) <= 40e6
+    return weights
+
+
+def test_the_export_is_judged(trained: Path, exported: Path, tmp_path: Path) -> None:
     copy_metrics(trained, tmp_path / "metrics")
     assert (tmp_path / "metrics" / "unet.json").exists()
-    report, made, texts = run(tmp_path / "weights", 6, 0, 0, {"steps": 2, "prior_steps": 2})
+    report, made, texts = text_to_image(exported, 6, 0, 0, {"steps": 2, "prior_steps": 2})
     assert made.shape == (6, 3, 128, 128)
     assert len(texts) == 6
     assert "ground" in table(report["scores"])
+
+
+@pytest.mark.parametrize("task", judge_tasks.TASKS)
+def test_every_task_is_judged(task: str, exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_tasks, "MANY_STEPS", 3)
+    report = judge_tasks.run(task, exported, 3, 0, 0, {"steps": 2, "prior_steps": 2})
+    assert report
+    for name, figure in report.items():
+        assert figure["value"] == figure["value"], name
+        assert 1 <= figure["count"] <= 3
+        assert name in judge_tasks.table(task, report)
 
 
 def test_processes_that_train_together_share_every_step(trained: Path, tmp_path: Path) -> None:

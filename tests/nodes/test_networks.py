@@ -18,6 +18,8 @@ REAL = {
     "movq3": (MoVQConfig, MoVQ),
     "prior21": (PriorConfig, PriorTransformer),
     "prior22": (PriorConfig, PriorTransformer),
+    "unet21": (UNetConfig, UNet),
+    "unet21_inpaint": (UNetConfig, UNet),
     "unet22": (UNetConfig, UNet),
     "unet22_cn": (UNetConfig, UNet),
     "unet22_inpaint": (UNetConfig, UNet),
@@ -27,6 +29,8 @@ PARAMETERS = {  # in thousands
     "movq3": 270_669,
     "prior21": 1_022_030,
     "prior22": 1_026_226,
+    "unet21": 1_228_662,
+    "unet21_inpaint": 1_228_679,
     "unet22": 1_253_057,
     "unet22_cn": 1_253_429,
     "unet22_inpaint": 1_253_075,
@@ -36,12 +40,17 @@ LATER = ("dropout", "attention_type", "reverse_transformer_layers_per_block", "m
 
 
 def real(name: str) -> dict[str, Any]:
-    """The config and tensor shapes of a real checkpoint; a file may state only what differs from its base."""
+    """The config and tensor shapes of a real checkpoint; a file may state only what differs from its base,
+    and which of its tensors are `without`.
+    """
     stored = json.loads((Path(__file__).parent / "keys" / f"{name}.json").read_text())
     if "base" not in stored:
         return stored
     base = real(stored["base"])
-    return {part: base[part] | stored[part] for part in ("config", "shapes")}
+    merged = {part: base[part] | stored[part] for part in ("config", "shapes")}
+    for name in stored.get("without", ()):
+        del merged["shapes"][name]
+    return merged
 
 
 @pytest.mark.parametrize("name", REAL)

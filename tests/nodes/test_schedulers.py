@@ -242,7 +242,7 @@ def test_choosing() -> None:
         (
             {"_class_name": "DDPMScheduler"},
             "euler",
-            "unknown scheduler 'euler'; known are ddpm, ddim, dpmpp_2m",
+            "unknown scheduler 'euler'; known are ddpm, ddim, dpmpp_2m, plms",
         ),
         ({"_class_name": "DDPMScheduler", "colour": 1}, "ddim", "unknown field 'colour'"),
     ],

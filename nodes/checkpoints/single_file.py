@@ -1,0 +1,124 @@
+"""A network in a single safetensors file, without its config: what the names and shapes of its tensors say.
+
+Only what shapes cannot say is taken for granted: heads of 64, groups of 32, as in every Kandinsky.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from nodes.checkpoints.reading import CheckpointError, Stored, read_header, read_json
+from nodes.checkpoints.weights import STEMS
+
+HEAD_DIM = 64
+HINT = "add_embedding.input_hint_block.0.weight"
+LINEAR = {"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "epsilon"}
+SCHEDULERS: dict[str, Mapping[str, Any]] = {  # as the checkpoints of each system ship them
+    "prior": {
+        "_class_name": "UnCLIPScheduler",
+        "variance_type": "fixed_small_log",
+        "prediction_type": "sample",
+        "num_train_timesteps": 1000,
+        "clip_sample": True,
+        "clip_sample_range": 10.0,
+    },
+    "2.1": {
+        "_class_name": "DDIMScheduler",
+        **LINEAR,
+        "clip_sample": False,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
+    },
+    "2.2": {"_class_name": "DDPMScheduler", **LINEAR, "clip_sample": True, "steps_offset": 1},
+}
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def recognise(file: Path) -> tuple[str, Mapping[str, Any]]:
+    """Which part of a checkpoint a file holds ("unet" or "prior"), and its config.
+
+    Beside a file that is named as in a diffusers folder, its config.json counts. Raises CheckpointError for
+    any other file, saying what it seems to be.
+    """
+    header = read_header(file)
+    shapes = {name: stored.shape for name, stored in header.items()}
+    for part, mark, read in KNOWN:
+        if mark in shapes:
+            beside = file.with_name("config.json")
+            if file.name.startswith(STEMS) and beside.is_file():
+                return part, read_json(beside)
+            try:
+                return part, MappingProxyType(read(shapes))
+            except (KeyError, IndexError, ValueError) as error:
+                raise CheckpointError(
+                    f"{file} begins like a {part}, but it is not whole: {error} is missing"
+                ) from None
+    raise CheckpointError(f"{file} {_guess(header)}, expected the UNet or the prior of a Kandinsky")
+
+
+def unet_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of a UNet of 2.1 or 2.2."""
+    reads_text = "encoder_hid_proj.text_proj.weight" in shapes
+    width = "encoder_hid_proj.text_proj.weight" if reads_text else "encoder_hid_proj.image_embeds.weight"
+    addition = "text_image" if reads_text else "image_hint" if HINT in shapes else "image"
+    levels = range(_count(shapes, r"down_blocks\.(\d+)\."))
+    attends = [f"down_blocks.{i}.attentions.0.to_q.weight" in shapes for i in levels]
+    rises = [f"up_blocks.{i}.attentions.0.to_q.weight" in shapes for i in levels]
+    return {
+        "_class_name": "UNet2DConditionModel",
+        "in_channels": shapes["conv_in.weight"][1],
+        "out_channels": shapes["conv_out.weight"][0],
+        "block_out_channels": [shapes[f"down_blocks.{i}.resnets.0.conv1.weight"][0] for i in levels],
+        "down_block_types": [
+            "SimpleCrossAttnDownBlock2D" if yes else "ResnetDownsampleBlock2D" for yes in attends
+        ],
+        "up_block_types": ["SimpleCrossAttnUpBlock2D" if yes else "ResnetUpsampleBlock2D" for yes in rises],
+        "mid_block_type": "UNetMidBlock2DSimpleCrossAttn",
+        "resnet_time_scale_shift": "scale_shift",
+        "layers_per_block": _count(shapes, r"down_blocks\.0\.resnets\.(\d+)\."),
+        "attention_head_dim": HEAD_DIM,
+        "cross_attention_dim": shapes["mid_block.attentions.0.add_k_proj.weight"][1],
+        "encoder_hid_dim": shapes[width][1],
+        "encoder_hid_dim_type": "text_image_proj" if reads_text else "image_proj",
+        "addition_embed_type": addition,
+    }
+
+
+def prior_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of a prior of 2.1 or 2.2."""
+    width, embedding = shapes["proj_in.weight"]
+    return {
+        "_class_name": "PriorTransformer",
+        "num_attention_heads": width // HEAD_DIM,
+        "attention_head_dim": HEAD_DIM,
+        "num_layers": _count(shapes, r"transformer_blocks\.(\d+)\."),
+        "embedding_dim": embedding,
+        "num_embeddings": shapes["positional_embedding"][1] - 4,
+    }
+
+
+KNOWN: tuple[tuple[str, str, Callable[[Shapes], dict[str, Any]]], ...] = (
+    ("prior", "prd_embedding", prior_config),
+    ("unet", "encoder_hid_proj.image_embeds.weight", unet_config),
+)
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    return 1 + max((int(match[1]) for name in shapes if (match := re.match(pattern, name))), default=-1)
+
+
+def _guess(header: Mapping[str, Stored]) -> str:
+    guesses = {
+        "quantize.embedding.weight": "is a MoVQ, which does not say of which Kandinsky",
+        "input_blocks.0.0.weight": "has the names of the original code",
+        "text_model.embeddings.token_embedding.weight": "is a CLIP text encoder",
+        "vision_model.embeddings.class_embedding": "is a CLIP image encoder",
+    }
+    for name, guess in guesses.items():
+        if any(name in stored for stored in header):
+            return guess
+    if any("lora" in name for name in header):
+        return "is a LoRA, which load_lora takes"
+    return f"holds {next(iter(header), 'nothing')}"

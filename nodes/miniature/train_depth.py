@@ -1,0 +1,137 @@
+"""Train the depth estimator, a small DPT, on the exact depth of the renders.
+
+    python -m nodes.miniature.train_depth --minutes 20
+
+It sees what the product shows it: a picture squeezed to 128 x 128. It learns from the sharp renders, brighter
+or darker, blurred or noisy, as pictures from people and from the MoVQ are.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import DPTConfig, DPTForDepthEstimation
+
+from nodes.miniature.data import SIZE, Data
+from nodes.miniature.train_judge import worn
+from nodes.miniature.train_movq import differences
+from nodes.miniature.training import Stage, run_stage, to_unit
+
+CONFIG: dict[str, Any] = {
+    "model_type": "dpt",
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "hidden_act": "gelu",
+    "layer_norm_eps": 1e-6,
+    "image_size": SIZE,
+    "patch_size": 8,
+    "num_channels": 3,
+    "qkv_bias": True,
+    "backbone_out_indices": [0, 1, 2, 3],
+    "readout_type": "ignore",
+    "reassemble_factors": [2, 1, 0.5, 0.25],
+    "neck_hidden_sizes": [32, 32, 48, 48],
+    "fusion_hidden_size": 32,
+    "head_in_index": -1,
+    "use_batch_norm_in_fusion_residual": False,
+    "add_projection": False,
+    "is_hybrid": False,
+}
+IMAGE_PROCESSOR: dict[str, Any] = {
+    "image_processor_type": "DPTImageProcessor",
+    "do_resize": True,
+    "size": {"height": SIZE, "width": SIZE},
+    "keep_aspect_ratio": False,
+    "ensure_multiple_of": 1,
+    "resample": 3,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+}
+BATCH = 32
+
+
+def build() -> DPTForDepthEstimation:
+    """The untrained network."""
+    return DPTForDepthEstimation(DPTConfig(**CONFIG))
+
+
+def depth_of(model: DPTForDepthEstimation, images: Tensor) -> Tensor:
+    """How near each pixel is (B, 128, 128), about 0..1, for pictures (B, 3, 128, 128) in -1..1."""
+    depth: Tensor = model(pixel_values=images).predicted_depth
+    return depth
+
+
+def correlation(seen: Tensor, truth: Tensor) -> Tensor:
+    """Correlation (B,) of the pixels of maps (B, H, W)."""
+    a, b = (maps.flatten(1) - maps.flatten(1).mean(1, keepdim=True) for maps in (seen, truth))
+    return (a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1)).clamp(min=1e-9)
+
+
+def error(seen: Tensor, truth: Tensor) -> Tensor:
+    """Mean absolute error of depth maps (B, H, W), and of the differences between their neighbours."""
+    x, y = seen[:, None], truth[:, None]
+    edges = [(a - b).abs().mean() for a, b in zip(differences(x), differences(y), strict=True)]
+    return (x - y).abs().mean() + torch.stack(edges).sum()
+
+
+@torch.no_grad()
+def held_out(model: DPTForDepthEstimation, data: Data, count: int = 256) -> dict[str, float]:
+    """Mean absolute error and correlation on renders that nothing was trained on."""
+    rows = slice(data.training, data.training + count)
+    truth = torch.from_numpy(np.array(data.near[rows])).float() / 255
+    seen = torch.cat([depth_of(model, part) for part in to_unit(data.images[rows]).split(64)])
+    return {
+        "absolute_error": round(float((seen - truth).abs().mean()), 4),
+        "correlation": round(float(correlation(seen, truth).mean()), 4),
+    }
+
+
+def train(
+    folder: Path, data: Data, minutes: float, seed: int = 33, max_steps: int | None = None
+) -> DPTForDepthEstimation:
+    """Train, or go on training; returns the network with averaged weights."""
+    torch.manual_seed(seed)
+    model = build()
+    model.train()
+    stage = Stage(
+        "depth",
+        model,
+        folder,
+        minutes=minutes,
+        peak=1e-3,
+        seed=seed,
+        decay=0.02,
+        warm_up=0.05,
+        max_steps=max_steps,
+    )
+    for rng in stage.steps():
+        chosen = np.sort(rng.integers(0, data.training, BATCH))
+        images, truth = to_unit(data.images[chosen]), torch.from_numpy(data.near[chosen]).float() / 255
+        if rng.random() < 0.5:
+            images, truth = images.flip(3), truth.flip(2)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = depth_of(model, worn(images, rng)).float()
+        loss = error(seen, truth)
+        stage.learn(loss, BATCH, error=loss, absolute=(seen - truth).abs().mean())
+        if stage.step % 500 == 0:
+            with stage.averaged_weights():
+                print(held_out(model, data), flush=True)
+    stage.finish()
+    stage.finish(held_out=held_out(model, data))
+    return model
+
+
+def main() -> None:
+    """Command line: train the depth estimator."""
+    run_stage(__doc__, 20, train)
+
+
+if __name__ == "__main__":
+    main()

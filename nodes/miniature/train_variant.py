@@ -1,0 +1,194 @@
+"""Train the UNet for inpainting, or the one for depth hints, from the text-to-image one that ships.
+
+    python -m nodes.miniature.tables
+    python -m nodes.miniature.train_variant inpaint --minutes 25
+    python -m nodes.miniature.train_variant controlnet_depth --minutes 40
+
+Both begin as the text-to-image UNet: what is new in their first convolution begins at zero.
+
+Inpainting: half of the examples are pictures with a hole anywhere. The others are edits: the hole is where a
+thing is, what is kept is from a picture with another thing there, or none. So what a latent beside the hole
+still knows of the old thing is no help, and the embedding alone says what belongs there.
+
+Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
+that says where things are.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from nodes.masking import eroded
+from nodes.miniature import train_unet
+from nodes.miniature.data import WORK, Data, load, training_count
+from nodes.miniature.painting import WEIGHTS
+from nodes.miniature.parallel import together
+from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
+from nodes.miniature.training import Stage, channels_last
+from nodes.networks.unet import UNet, UNetConfig
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "inpaint": {**train_unet.CONFIG, "in_channels": 9},
+    "controlnet_depth": {**train_unet.CONFIG, "in_channels": 8, "addition_embed_type": "image_hint"},
+}
+SEEDS = {"inpaint": 31, "controlnet_depth": 32}
+BATCHES = {"inpaint": 64, "controlnet_depth": 32}  # the hint's own layers cost more than the UNet
+KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
+
+
+def build(variant: str) -> UNet:
+    """The untrained network."""
+    return channels_last(UNet(UNetConfig.read(CONFIGS[variant])))
+
+
+def begin(variant: str) -> UNet:
+    """The network of a variant with the weights of the text-to-image one that ships."""
+    model = build(variant)
+    weights = load_file(WEIGHTS / "decoder" / "unet" / "diffusion_pytorch_model.safetensors")
+    first = torch.zeros_like(model.conv_in.weight)
+    first[:, : weights["conv_in.weight"].shape[1]] = weights["conv_in.weight"]
+    own = {name: value for name, value in model.state_dict().items() if "input_hint_block" in name}
+    model.load_state_dict({**weights, **own, "conv_in.weight": first})
+    return model
+
+
+class Tables:
+    """What `tables` wrote; the held-out scenes are the last."""
+
+    def __init__(self, folder: Path, data: Data) -> None:
+        self.latents, self.embeds, self.nothing, self.moved = (
+            _table(folder, name) for name in ("latents", "embeds", "nothing", "moved_embeds")
+        )
+        self.edited_latents, self.edited_embeds = (
+            _table(folder, name) for name in ("edited_latents", "edited_embeds")
+        )
+        self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
+        self.near = data.near
+        self.training = training_count(len(self.latents))
+        self.spread = self.embeds[: self.training].std(0)
+
+
+def _table(folder: Path, name: str) -> Tensor:
+    return torch.from_numpy(np.load(folder / f"{name}.npy")).float()
+
+
+def hole(side: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A random box or ellipse in a square of `side` latents."""
+    high, wide = rng.integers(3, side * 3 // 4 + 1, 2)
+    y, x = rng.integers(0, side - high + 1), rng.integers(0, side - wide + 1)
+    mask = np.zeros((side, side), bool)
+    mask[y : y + high, x : x + wide] = True
+    if rng.random() < 0.3:
+        down, across = np.ogrid[:side, :side]
+        middle_y, middle_x = y + (high - 1) / 2, x + (wide - 1) / 2
+        mask &= ((down - middle_y) / (high / 2)) ** 2 + ((across - middle_x) / (wide / 2)) ** 2 <= 1
+    return mask
+
+
+def around(cells: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """A hole that holds all of `cells` (h, w): their box, or what lies near them."""
+    side = len(cells)
+    if rng.random() < 0.7:
+        rows, columns = np.flatnonzero(cells.any(1)), np.flatnonzero(cells.any(0))
+        top, left, low, right = rng.integers(0, 3, 4)
+        mask = np.zeros_like(cells)
+        mask[
+            max(rows[0] - top, 0) : min(rows[-1] + 1 + low, side),
+            max(columns[0] - left, 0) : min(columns[-1] + 1 + right, side),
+        ] = True
+        return mask
+    for _ in range(rng.integers(0, 2)):
+        cells = ~eroded(~cells[None])[0]
+    return cells
+
+
+def to_repaint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Pictures with holes. Most of the chosen scenes that have an edit show it, either way round."""
+    clean, embeds = tables.latents[chosen].clone(), tables.embeds[chosen].clone()
+    start, holes = clean.clone(), []
+    for row, number in enumerate(chosen):
+        if number < len(tables.edited_cells) and rng.random() < 0.9:
+            other = tables.edited_latents[number]
+            if rng.random() < 0.5:
+                start[row] = other
+            else:
+                clean[row], embeds[row] = other, tables.edited_embeds[number]
+            holes.append(around(tables.edited_cells[number], rng))
+        else:
+            holes.append(hole(clean.shape[-1], rng))
+    keep = torch.from_numpy(eroded(~np.stack(holes)))[:, None].float()
+    weight = KEPT_WEIGHT + (1 - KEPT_WEIGHT) * (1 - keep)
+    return Batch(clean, embeds, torch.cat([start * keep, keep], 1), weight=weight)
+
+
+def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Pictures with their depth; every second embedding is of the same things in other places."""
+    elsewhere = torch.from_numpy(rng.random((len(chosen), 1)) < 0.5)
+    embeds = torch.where(elsewhere, tables.moved[chosen], tables.embeds[chosen])
+    near = torch.from_numpy(np.stack([tables.near[number] for number in chosen]))
+    hint = near[:, None].float().div(255).expand(-1, 3, -1, -1)
+    return Batch(tables.latents[chosen], embeds, hint=hint.contiguous(memory_format=torch.channels_last))
+
+
+EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], Batch]] = {
+    "inpaint": to_repaint,
+    "controlnet_depth": with_hint,
+}
+
+
+def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
+    """Train, or go on training; returns the network with averaged weights."""
+    seed, count, examples = SEEDS[variant], BATCHES[variant], EXAMPLES[variant]
+    torch.manual_seed(seed)
+    model, diffusion, tables = begin(variant), Diffusion(), Tables(folder, data)
+    stage = Stage(
+        f"unet_{variant}",
+        model,
+        folder,
+        minutes=minutes,
+        peak=7e-4,
+        seed=seed,
+        average=0.998,
+        warm_up=0.04,
+        matrices=train_unet.matrices(model),
+        max_steps=max_steps,
+    )
+    for rng in stage.steps():
+        batch = examples(tables, rng.integers(0, tables.training, count), rng)
+        given = guidance_embeds(batch.embeds, tables.nothing, tables.spread, rng)
+        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(count))
+        stage.learn(error + VARIANCE_WEIGHT * variance, count, v=error, variance=variance)
+    stage.finish()
+    with torch.no_grad():
+        torch.manual_seed(seed)
+        rest = np.arange(tables.training, len(tables.latents))[:256]
+        batch = examples(tables, rest, np.random.default_rng(seed))
+        error, variance = losses(model, diffusion, batch, stratified(len(rest)))
+    stage.finish(held_out_v=round(float(error), 4), held_out_variance=round(float(variance), 4))
+    return model
+
+
+def _train_here(variant: str, minutes: float) -> None:
+    train(WORK, load(), variant, minutes)
+
+
+def main() -> None:
+    """Command line: train a variant."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=tuple(CONFIGS))
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--processes", type=int, default=1)
+    arguments = parser.parse_args()
+    together(_train_here, (arguments.variant, arguments.minutes), arguments.processes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Kandinsky 3: the UNet is led by what T5 makes of the prompt alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nodes.systems.kandinsky22 import movq
+from nodes.systems.system import Config, Lead, System
+from nodes.wires import TextEmbeds
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+STATES = 4096  # numbers of a token, where a config does not say it
+
+
+def widths(config: Config) -> Mapping[str, Any]:
+    """The size of the text encoder's states."""
+    return {"hidden_states": config.get("encoder_hid_dim", STATES)}
+
+
+def unet(config: Config) -> nn.Module:
+    """The UNet of Kandinsky 3."""
+    from nodes.networks.unet3 import UNet3, UNet3Config
+
+    return UNet3(UNet3Config.read(config))
+
+
+def no_text(text: TextEmbeds) -> TextEmbeds:
+    """No prompt at all, of the same size: nothing but padding. To this UNet an empty prompt is another."""
+    pooled, states, mask = (
+        array[:1] for array in (text.text_embeds, text.hidden_states, text.attention_mask)
+    )
+    return TextEmbeds(np.zeros_like(pooled), np.zeros_like(states), np.zeros_like(mask), text.system)
+
+
+def paired(towards: Lead, away: Lead | None) -> tuple[Lead, Lead | None]:
+    """The prompts cut to the tokens that count, and `lengths` (R,): how many count in each row.
+
+    A prompt is pooled together with one token of padding, as the UNet was trained, and a negative one over no
+    fewer tokens than the prompt that it belongs to. In a batch each row has its own length, so that its
+    picture does not depend on the others.
+    """
+    lengths = [_count(towards)]
+    if away is not None:
+        lengths.append(np.maximum(_count(away), lengths[0]))
+    longest = int(max(length.max() for length in lengths))
+    halves = [_cut(half, longest, length) for half, length in zip((towards, away), lengths, strict=False)]
+    return halves[0], halves[1] if away is not None else None
+
+
+def _count(half: Lead) -> np.ndarray:
+    """Tokens of each row (R,), and one of padding where there is room."""
+    mask = half["attention_mask"]
+    return np.minimum(mask.sum(axis=1) + 1, mask.shape[1])
+
+
+def _cut(half: Lead | None, longest: int, lengths: np.ndarray) -> Lead:
+    """The first `longest` tokens; where there are fewer, padding behind them."""
+    assert half is not None
+    states, mask = (half[name][:, :longest] for name in ("hidden_states", "attention_mask"))
+    behind = [(0, 0), (0, longest - mask.shape[1])]
+    return {
+        "hidden_states": np.pad(states, [*behind, (0, 0)]),
+        "attention_mask": np.pad(mask, behind),
+        "lengths": lengths.astype(np.float32),
+    }
+
+
+def ahead(model: Any, condition: Any, times: Sequence[int]) -> Any:
+    """What time and prompt make of the normalisations does not wait for the steps."""
+    return model.ahead(condition, times)
+
+
+def beside(start: Tensor, keep: Tensor) -> Tensor:
+    """What is kept, then the latents of what is kept."""
+    import torch
+
+    return torch.cat([keep, start], dim=1)
+
+
+KANDINSKY_3 = System(
+    name="3",
+    arrays=("hidden_states", "attention_mask"),
+    widths=widths,
+    schedulers=("ddpm", "ddim", "dpmpp_2m", "flash"),
+    unet=unet,
+    autoencoder=movq,
+    no_text=no_text,
+    weight=lambda guidance: guidance + 1,
+    paired=paired,
+    ahead=ahead,
+)

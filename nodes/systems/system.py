@@ -1,0 +1,63 @@
+"""In what the generations of Kandinsky differ, as far as the denoiser and the autoencoder are concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from nodes.wires import Array, TextEmbeds
+
+Config = Mapping[str, Any]
+Lead = Mapping[str, "Array"]
+"""The arrays (R, ...) that lead a UNet towards something or away from it, by name."""
+
+IMAGE = ("image_embeds",)
+TEXT = ("text_embeds", "hidden_states", "attention_mask")
+"""The arrays on the wires that lead a UNet."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One generation. Its UNets have `condition(**arrays, hint=...)` and `__call__(x, t, condition)`, its
+    autoencoders `encode(image)` and `decode(latents)`.
+    """
+
+    name: str
+    arrays: tuple[str, ...]
+    """What the UNet is led by: names out of IMAGE and TEXT, the keywords of its `condition`."""
+    widths: Callable[[Config], Mapping[str, Any]]
+    """The size of the last axis of these arrays that a UNet of this config takes."""
+    schedulers: tuple[str, ...]
+    unet: Callable[[Config], nn.Module]
+    """The UNet of a config.json; UnsupportedConfig for what it cannot do."""
+    autoencoder: Callable[[Config], nn.Module]
+    no_text: Callable[[TextEmbeds], TextEmbeds] | None = None
+    """What guidance leads away from where no negative prompt is linked, from the prompt's embeds; None where
+    there must be one."""
+    paired: Callable[[Lead, Lead | None], tuple[Lead, Lead | None]] = lambda towards, away: (towards, away)
+    """What is done to the arrays before the UNet's `condition`, from both sides of guidance."""
+    ahead: Callable[[Any, Any, Sequence[int]], Any] = lambda model, condition, times: condition  # noqa: ARG005
+    """The condition with what several steps need, prepared for a run through these times."""
+    weight: Callable[[float], float] = lambda guidance: guidance
+    """How far the output goes from the negative one (0) through the positive one (1) and beyond."""
+    beside: Callable[[Tensor, Tensor], Tensor] | None = None
+    """Channels beside the latents of an inpainting UNet, from a start picture (R, C, h, w) and what of it is
+    kept (R, 1, h, w); None for `start * keep`, then `keep`.
+    """
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The inputs of the denoiser that a UNet must have, besides those of its variant."""
+        wires = {"image_embeds": IMAGE, "text_embeds": TEXT}
+        led = [wire for wire, arrays in wires.items() if set(arrays) & set(self.arrays)]
+        both = [name for wire in led for name in (wire, f"negative_{wire}")]
+        return tuple(name for name in both if name not in self.may_have)
+
+    @property
+    def may_have(self) -> tuple[str, ...]:
+        """The inputs of the denoiser that mean something to a UNet and may be left out."""
+        return ("negative_text_embeds",) if self.no_text is not None else ()
