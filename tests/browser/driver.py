@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
-from playwright.sync_api import Locator, Page, expect
+from PIL import Image
+from playwright.sync_api import FileChooser, Locator, Page, expect
 
 PATIENCE = 15.0
 """Seconds that a busy machine may take for what takes none."""
+RUN_PATIENCE = 120.0
+"""Seconds that it may take for a picture."""
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
 
 
 @dataclass
@@ -46,16 +54,27 @@ class Canvas:
     def row(self, node: str, param: str) -> Locator:
         return self.node(node).locator(f'[data-row="{param}"]')
 
+    @property
+    def messages(self) -> Locator:
+        return self.page.get_by_label("Messages")
+
     def workflow(self) -> dict[str, Any]:
         """The workflow as the browser keeps it."""
+        workflow: dict[str, Any] = self.draft()["workflow"]
+        return workflow
+
+    def draft(self) -> dict[str, Any]:
+        """What this tab keeps in the browser: the workflow, the name and revision it was saved under."""
         # It is kept when the tab is left, as well as a moment after each edit.
         self.page.evaluate("window.dispatchEvent(new Event('pagehide'))")
-        drafts = self.page.evaluate(
-            "Object.entries(localStorage).filter(([key]) => key.includes(':draft:')).map(([, text]) => text)"
+        text = self.page.evaluate(
+            """() => {
+              const tab = sessionStorage.getItem('kandinsky-canvas:tab');
+              return localStorage.getItem('kandinsky-canvas:draft:' + tab);
+            }"""
         )
-        newest = max((json.loads(text) for text in drafts), key=lambda draft: draft["time"])
-        workflow: dict[str, Any] = newest["workflow"]
-        return workflow
+        draft: dict[str, Any] = json.loads(text)
+        return draft
 
     def until(self, what: str, true: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """The workflow as soon as something is true of it."""
@@ -70,6 +89,39 @@ class Canvas:
 
     def link(self, node: str, port: str) -> Any:
         return self.workflow()["nodes"][node].get("inputs", {}).get(port)
+
+    def param(self, node: str, name: str) -> Any:
+        return self.workflow()["nodes"][node].get("params", {}).get(name)
+
+    def until_param(self, node: str, name: str, value: Any) -> None:
+        """Wait until a param has a value; a bool is no number."""
+        self.until(
+            f"{node}.{name} is {value!r}",
+            lambda flow: _same(flow["nodes"][node].get("params", {}).get(name), value),
+        )
+
+    @property
+    def says(self) -> Locator:
+        """The line beside Run."""
+        return self.page.get_by_test_id("says")
+
+    def badge(self, node: str) -> Locator:
+        return self.node(node).get_by_test_id("badge")
+
+    def preview(self, node: str) -> Locator:
+        return self.node(node).get_by_test_id("preview").locator("img")
+
+    def saved_picture(self, node: str) -> tuple[bytes, Image.Image]:
+        """The file that a node wrote, and its pixels, fetched as the page shows it."""
+        expect(self.preview(node)).to_have_attribute("src", re.compile("/kandinsky/result/"))
+        return self.fetch(self.preview(node).get_attribute("src") or "")
+
+    def fetch(self, url: str) -> tuple[bytes, Image.Image]:
+        """A picture that this person may see."""
+        answer = self.page.request.get(urljoin(self.page.url, url))
+        assert answer.ok, f"{url} answers {answer.status}"
+        with Image.open(BytesIO(answer.body())) as picture:
+            return answer.body(), picture.convert("RGB")
 
     # What a person does
 
@@ -112,6 +164,20 @@ class Canvas:
     def press(self, keys: str) -> None:
         self.page.keyboard.press(keys)
 
+    def run(self) -> None:
+        """Press Run and wait until everything is done."""
+        self.page.get_by_test_id("run").click()
+        self.until_done()
+
+    def until_done(self, says: str = "Done in") -> None:
+        expect(self.says).to_contain_text(says, timeout=RUN_PATIENCE * 1000)
+
+    def choose_file(self, opens: Locator) -> FileChooser:
+        """Click what opens the browser's own dialog for files."""
+        with self.page.expect_file_chooser() as chooser:
+            opens.click()
+        return chooser.value
+
     def search(self, text: str) -> None:
         """Type into the search box that is open, and take the first find."""
         field = self.page.get_by_role("combobox", name="Search node types")
@@ -145,6 +211,22 @@ class Canvas:
             }""",
             [name, list(content), kind, x, y],
         )
+
+
+def template(name: str) -> dict[str, Any]:
+    """A workflow that comes with the package."""
+    read: dict[str, Any] = json.loads((WORKFLOWS / f"{name}.json").read_text("utf-8"))
+    return read
+
+
+def links(flow: dict[str, Any]) -> int:
+    """How many wires a workflow has."""
+    ports = [link for node in flow["nodes"].values() for link in node.get("inputs", {}).values()]
+    return sum(len(link) if isinstance(link, list) else 1 for link in ports)
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    return type(value) is type(wanted) and bool(value == wanted)
 
 
 def workflow(nodes: dict[str, Any], **rest: Any) -> dict[str, Any]:
