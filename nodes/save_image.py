@@ -39,14 +39,15 @@ def save_image(
     """
     from graph.embedded import embed
 
-    files = [_encoded(row, format) for row in image.image]
+    files = [encode(row, format) for row in image.image]
     if metadata:
         files = [embed(file, record.workflow) for file in files]
     outputs.write(name, format, files)
     return image
 
 
-def _encoded(picture: Array, format: str) -> bytes:
+def encode(picture: Array, format: str) -> bytes:
+    """A picture (H, W, 3) in 0..1 as the bytes of a file."""
     from PIL import Image as Pillow
 
     from nodes.pixels import to_bytes

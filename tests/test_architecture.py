@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("graph", "nodes", "ui")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-PAGE = {"ui.app", "ui.canvas"}
+PAGE = {"ui.api", "ui.app", "ui.canvas", "ui.form"}
 """What is made of Gradio: `kandinsky ui` alone imports it."""
 INSTANT = [
     name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import gradio as gr
@@ -22,11 +23,10 @@ LARGEST_UPLOAD = "64mb"
 
 # The canvas has the whole window; Gradio's own margins and footer would only take room from it.
 _CSS = """
-body:has(#canvas) .gradio-container, body:has(#canvas) .gradio-container > main {
-  padding: 0 !important; max-width: none !important;
-}
-body:has(#canvas) footer { display: none !important; }
+.nav-holder, body:has(#canvas) footer { display: none !important; }
 #canvas { position: fixed; inset: 0; }
+#canvas .html-container { padding: 0 !important; height: 100%; }
+#canvas .html-container > div { height: 100%; }
 """
 
 
@@ -34,11 +34,9 @@ def pages(studio: Studio, calls: Calls) -> gr.Blocks:
     """The Gradio pages: the canvas at `/`, the form at `/form`, and the endpoints."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
         canvas(Answers(studio, calls))
-        gr.Navbar(visible=False)
-    with blocks.route("Form", "form"):
+    with blocks.route("Form", "form", show_in_navbar=False):
         form(blocks, studio, calls)
         add_endpoints(studio, calls)
-        gr.Navbar(visible=False)
     return blocks
 
 
@@ -53,6 +51,14 @@ def build(studio: Studio, accounts: Accounts | None = None, root_path: str | Non
     blocks = pages(studio, calls)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_routes(app, studio, Answers(studio, calls))
+    with warnings.catch_warnings():
+        # It says that what we turn off cannot be turned on.
+        warnings.filterwarnings("ignore", message="SSR mode")
+        _mount(app, blocks, accounts, root_path)
+    return Door(app, uploaded, _sessions(blocks) if accounts is not None else None)
+
+
+def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path: str | None) -> None:
     gr.mount_gradio_app(
         app,
         blocks,
@@ -68,7 +74,6 @@ def build(studio: Studio, accounts: Accounts | None = None, root_path: str | Non
         mcp_server=False,
         css=_CSS + CSS,
     )
-    return Door(app, uploaded, _sessions(blocks) if accounts is not None else None)
 
 
 def _login(accounts: Accounts) -> Any:

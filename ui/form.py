@@ -139,15 +139,13 @@ def _widget(field: Field) -> gr.components.Component:
 
 def _number(field: Field, help: str) -> gr.components.Component:
     param = field.param
+    if param.nullable:  # Gradio's number shows 0 where it is empty
+        value = "" if field.value is None else f"{field.value}"
+        return gr.Textbox(value, label=field.title, info=help, placeholder="as the checkpoint recommends")
     whole = param.type.name == "int"
     low, high = (param.range.low, param.range.high) if param.range else (None, None)
     step = (param.range.step if param.range else None) or (1 if whole else 0.01)
-    if (
-        low is not None
-        and high is not None
-        and not param.nullable
-        and (high - low) / step <= MOST_SLIDER_STEPS
-    ):
+    if low is not None and high is not None and (high - low) / step <= MOST_SLIDER_STEPS:
         return gr.Slider(low, high, value=field.value, step=step, label=field.title, info=help)
     return gr.Number(
         field.value,
@@ -216,8 +214,14 @@ def _with_request(function: Any, count: int) -> Any:
 
 
 def _value(field: Field, value: Any) -> Any:
-    if field.param.many and isinstance(value, str):
+    """What a widget says, as a value of the param: lists and numbers may come as text."""
+    if isinstance(value, str) and field.param.many:
         return read(f"[{value}]")
+    if isinstance(value, str) and field.param.type.name in ("int", "float"):
+        try:
+            return json.loads(value) if value.strip() else None
+        except ValueError:
+            return value  # which is told to be no number
     return value
 
 
