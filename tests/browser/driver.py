@@ -97,7 +97,7 @@ class Canvas:
         """Wait until a param has a value; a bool is no number."""
         self.until(
             f"{node}.{name} is {value!r}",
-            lambda flow: _same(flow["nodes"][node].get("params", {}).get(name), value),
+            lambda flow: _same(flow["nodes"].get(node, {}).get("params", {}).get(name), value),
         )
 
     @property
@@ -177,6 +177,11 @@ class Canvas:
         with self.page.expect_file_chooser() as chooser:
             opens.click()
         return chooser.value
+
+    def pick_from_menu(self, item: str) -> None:
+        """An item of the menu of the workflow as a whole."""
+        self.page.get_by_role("toolbar", name="Workflow").get_by_role("button", name="More").click()
+        self.page.get_by_role("menu", name="Workflow").get_by_role("menuitem", name=item).click()
 
     def search(self, text: str) -> None:
         """Type into the search box that is open, and take the first find."""
