@@ -78,6 +78,7 @@ class Answers:
 
     def hello(self, owner: Owner) -> dict[str, Any]:
         """What the canvas needs to begin."""
+        self._studio.on_visit()
         return {
             "catalogue": describe(self._studio.catalogue),
             "templates": [

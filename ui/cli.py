@@ -164,6 +164,7 @@ def _ui(options: argparse.Namespace) -> int:
     from ui.owners import Accounts, AccountsRefused
     from ui.serving import CannotServe, listen, serve
     from ui.studio import Places, Studio
+    from ui.warm import warm_up
 
     try:
         accounts = Accounts.read(options.auth) if options.auth is not None else None
@@ -178,7 +179,8 @@ def _ui(options: argparse.Namespace) -> int:
         inputs=Path("inputs").absolute(),
         cache=(options.cache or default_folder()).absolute(),
     )
-    serve(Studio(_catalogue(), places, options.device, options.allow), opened, options.host, accounts)
+    studio = Studio(_catalogue(), places, options.device, options.allow, on_visit=warm_up)
+    serve(studio, opened, options.host, accounts)
     return DONE
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ QUEUED_PER_OWNER = 8
 QUEUED_IN_ALL = 100
 KEPT_PER_OWNER = 10
 KEPT_IN_ALL = 100
+OWNERS_REMEMBERED = 1000
 
 
 class QueueFull(Exception):
@@ -65,7 +66,9 @@ class Runs:
         self._entries: dict[str, Entry] = {}
         self._queue: list[Entry] = []
         self._running: Entry | None = None
-        self._served: Counter[str] = Counter()
+        self._served: dict[str, int] = {}
+        """Owner -> the number of the turn that they had last."""
+        self._turns = 0
         self._count = 0
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
@@ -156,14 +159,21 @@ class Runs:
         return [*([self._running] if self._running else []), *self._in_turn()]
 
     def _in_turn(self) -> list[Entry]:
-        """Owners take turns, who was served least begins; each one's runs are in their order."""
-        turns: Counter[str] = Counter()
-        keys = {}
+        """Owners take turns, who was served longest ago begins; each one's runs are in their order."""
+        waiting: dict[str, deque[Entry]] = {}
         for entry in self._queue:
-            running = self._running is not None and self._running.owner == entry.owner
-            keys[entry] = (turns[entry.owner] + running, self._served[entry.owner], entry.number)
-            turns[entry.owner] += 1
-        return sorted(self._queue, key=keys.__getitem__)
+            waiting.setdefault(entry.owner, deque()).append(entry)
+        # The owners as they will be served, the next one first; who is served goes to the end.
+        owners = deque(
+            sorted(waiting, key=lambda owner: (self._served.get(owner, 0), waiting[owner][0].number))
+        )
+        ordered = []
+        while owners:
+            owner = owners.popleft()
+            ordered.append(waiting[owner].popleft())
+            if waiting[owner]:
+                owners.append(owner)
+        return ordered
 
     def _tell_positions(self) -> None:
         for position, entry in enumerate(self._placed()):
@@ -182,7 +192,8 @@ class Runs:
                     return
                 entry = self._running = self._in_turn()[0]
                 self._queue.remove(entry)
-                self._served[entry.owner] += 1
+                self._turns += 1
+                self._served[entry.owner] = self._turns
                 self._tell_positions()
             self._execute(entry)
             with self._changed:
@@ -210,13 +221,12 @@ class Runs:
         entry.log.append({**event, "time": event["seconds"], **({"error": error} if error else {})})
 
     def _forget(self) -> None:
-        """Let go of the oldest runs that are done, and of who waits for nothing."""
+        """Let go of the oldest runs that are done, and of who had a turn long ago."""
         done = [entry for entry in self._entries.values() if entry.log.ended]
         kept: Counter[str] = Counter()
         for number, entry in enumerate(reversed(done)):
             kept[entry.owner] += 1
             if kept[entry.owner] > KEPT_PER_OWNER or number >= KEPT_IN_ALL:
                 del self._entries[entry.log.run]
-        waiting = {entry.owner for entry in self._queue}
-        for owner in [owner for owner in self._served if owner not in waiting]:
+        for owner in sorted(self._served, key=self._served.__getitem__)[:-OWNERS_REMEMBERED]:
             del self._served[owner]

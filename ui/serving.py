@@ -6,12 +6,16 @@ import os
 import socket
 import sys
 import tempfile
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ui.memory import limit_memory
 from ui.owners import Accounts
 from ui.studio import Studio
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 
 class CannotServe(Exception):
@@ -39,26 +43,33 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(studio: Studio, opened: socket.socket, host: str, accounts: Accounts | None = None) -> None:
     """Serve on an open socket, and say where; returns after Ctrl-C."""
+    with server(studio, accounts) as serving:
+        limit_memory()
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Kandinsky Canvas is at http://{shown}:{opened.getsockname()[1]}", flush=True)
+        serving.run(sockets=[opened])
+
+
+@contextmanager
+def server(
+    studio: Studio, accounts: Accounts | None = None, root_path: str | None = None
+) -> Iterator[Server]:
+    """The server, ready to run; afterwards no run goes on, and what Gradio kept of uploads is gone."""
     with tempfile.TemporaryDirectory(prefix="kandinsky-", ignore_cleanup_errors=True) as folder:
-        # Both are read when Gradio is imported: nothing is told to anybody, and what people
-        # upload through it is gone when the server ends.
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        os.environ["GRADIO_TEMP_DIR"] = str(Path(folder))
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is told to anybody
+        os.environ["GRADIO_TEMP_DIR"] = folder
         import uvicorn
 
         from ui.app import build
 
-        limit_memory()
         config: Any = uvicorn.Config(
-            build(studio, accounts),
+            build(studio, accounts, root_path),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=2,
             server_header=False,
         )
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Kandinsky Canvas is at http://{shown}:{opened.getsockname()[1]}", flush=True)
         try:
-            uvicorn.Server(config).run(sockets=[opened])
+            yield uvicorn.Server(config)
         finally:
             studio.runs.close()

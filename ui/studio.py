@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,12 +49,24 @@ class Places:
 
 
 class Studio:
-    """Plans and runs workflows for their owners."""
+    """Plans and runs workflows for their owners.
+
+    Args:
+        device: replaces the device "auto" of nodes.
+        allow: more folders that every workflow may read.
+        on_visit: is called when somebody opens the canvas.
+    """
 
     def __init__(
-        self, catalogue: Catalogue, places: Places, device: str = "auto", allow: Sequence[Path] = ()
+        self,
+        catalogue: Catalogue,
+        places: Places,
+        device: str = "auto",
+        allow: Sequence[Path] = (),
+        on_visit: Callable[[], None] = lambda: None,
     ) -> None:
         self.catalogue = catalogue
+        self.on_visit = on_visit
         self.places = places
         self.runs = Runs()
         self.uploads = Uploads(places.inputs)

@@ -1,0 +1,33 @@
+"""Imports that take seconds, made while somebody looks at the page for the first time."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+
+DELAY_SECONDS = 2.0
+"""After the page was opened: what it loads itself comes first."""
+
+_MODULES = (
+    "torch",
+    "transformers.models.clip.modeling_clip",
+    "nodes.networks.prior_transformer",
+    "nodes.networks.unet",
+    "nodes.networks.movq",
+)
+
+
+@cache
+def warm_up() -> None:
+    """Import soon, in a thread, what the first run needs; once in this process."""
+    timer = threading.Timer(DELAY_SECONDS, _import_all)
+    timer.daemon = True
+    timer.start()
+
+
+def _import_all() -> None:
+    for module in _MODULES:
+        with suppress(ImportError):  # which the run will tell
+            import_module(module)
