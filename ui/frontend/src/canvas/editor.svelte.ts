@@ -117,9 +117,10 @@ export class Editor {
     return this.catalogue.node(this.workflow.nodes[id]?.type ?? '');
   }
 
-  /** What people call a node. */
-  title(id: string): string {
-    return this.workflow.nodes[id]?.ui?.title || this.spec(id)?.title || this.workflow.nodes[id]?.type || id;
+  /** What people call a node, of the workflow on the canvas or of another one. */
+  title(id: string, { nodes }: WorkflowJson = this.workflow): string {
+    const node = nodes[id];
+    return node?.ui?.title || this.catalogue.node(node?.type ?? '')?.title || node?.type || id;
   }
 
   private some(ids: Iterable<string>): string {

@@ -2,6 +2,7 @@
 import type { Bridge, SaveAnswer } from '../core/bridge';
 import { isWorkflow } from '../core/clipboard';
 import { setTopUi } from '../core/edits';
+import { sane } from '../core/sane';
 import type { WorkflowJson } from '../core/types';
 import type { Editor } from './editor.svelte';
 
@@ -38,13 +39,25 @@ export class OpenFile {
     private readonly warn: (message: string) => void,
   ) {}
 
-  /** Puts a workflow onto the canvas as what is open now. */
-  open(workflow: WorkflowJson, from: { base: string; name?: string; revision?: string | null }): void {
-    this.editor.open(workflow.ui?.id ? workflow : setTopUi(workflow, { id: crypto.randomUUID() }));
+  /** Puts a workflow onto the canvas as what is open now; returns what of it could not be read. */
+  open(workflow: WorkflowJson, from: { base: string; name?: string; revision?: string | null }): string[] {
+    const { workflow: read, dropped } = sane(workflow);
+    this.editor.open(read.ui?.id ? read : setTopUi(read, { id: crypto.randomUUID() }));
     this.base = from.base;
     this.name = from.name ?? '';
     this.revision = from.revision ?? null;
     this.saved = this.editor.workflow;
+    return dropped;
+  }
+
+  /** Puts what lies on the server under this name onto the canvas, as an edit. */
+  take(workflow: WorkflowJson, name: string, revision: string): string[] {
+    const { workflow: read, dropped } = sane(workflow);
+    this.editor.open(read, `Open what is saved as ${name}`);
+    this.name = name;
+    this.revision = revision;
+    this.saved = this.editor.workflow;
+    return dropped;
   }
 
   /** Saves under a name; `force`: over whatever is there. The workflow stays open whatever the answer is. */
@@ -107,7 +120,7 @@ export class OpenFile {
     const [, draft] = own ?? drafts[0] ?? [];
     for (const [key] of drafts.slice(MOST_DRAFTS)) localStorage.removeItem(key);
     if (!draft) return false;
-    this.editor.open(draft.workflow);
+    this.editor.open(sane(draft.workflow).workflow);
     this.base = draft.base;
     this.name = draft.name;
     this.revision = draft.revision;

@@ -18,6 +18,8 @@ export interface NodeRun {
   urls: string[];
   /** Values of its scalar outputs, by port. */
   values: Record<string, unknown>;
+  /** What it found, in a few words: the system and size of a checkpoint. */
+  found: string;
   error: string;
   details: string;
   warnings: string[];
@@ -31,6 +33,7 @@ const NEW: NodeRun = {
   preview: '',
   urls: [],
   values: {},
+  found: '',
   error: '',
   details: '',
   warnings: [],
@@ -212,8 +215,8 @@ export class Runs {
 
   private expect(id: string, status: PlanStatus): void {
     if (status === 'skip') return;
-    const { preview, urls, values } = this.nodes.get(id) ?? NEW;
-    this.nodes.set(id, { ...NEW, preview, urls, values });
+    const { preview, urls, values, found } = this.nodes.get(id) ?? NEW;
+    this.nodes.set(id, { ...NEW, preview, urls, values, found });
   }
 
   private end(status: 'ok' | 'failed' | 'cancelled', seconds: number): void {
@@ -234,7 +237,9 @@ function shown(outputs: Record<string, Summary>): Partial<NodeRun> {
   const summaries = Object.entries(outputs);
   const picture = summaries.map(([, summary]) => summary.thumbnail).find(Boolean);
   const values = summaries.filter(([, summary]) => summary.value !== undefined);
+  const texts = new Set(summaries.map(([, summary]) => summary.text ?? '').filter(Boolean));
   return {
+    found: [...texts].join(' · '),
     urls: summaries.flatMap(([, summary]) => summary.urls ?? []),
     values: Object.fromEntries(values.map(([port, summary]) => [port, summary.value])),
     ...(picture ? { preview: dataUrl(picture) } : {}),

@@ -99,9 +99,14 @@ export class Session {
     this.stopLooking();
     this.file.keep();
     this.runs.forget();
-    this.file.open(workflow, from);
+    this.tellDropped(this.file.open(workflow, from));
     this.results = [];
     void this.refreshResults();
+  }
+
+  private tellDropped(dropped: string[]): void {
+    if (dropped.length)
+      this.complain(`What could not be read was left out: ${dropped.slice(0, 5).join(', ')}`);
   }
 
   openTemplate(template: Template): void {
@@ -117,6 +122,14 @@ export class Session {
   async openSaved(name: string): Promise<void> {
     const loaded = await this.attempt(() => this.bridge.load(name));
     if (loaded) this.show(loaded.workflow, { ...loaded, name });
+  }
+
+  /** Takes what somebody else saved meanwhile; what was here can be had back by undo. */
+  async takeTheirs(name: string): Promise<void> {
+    const loaded = await this.attempt(() => this.bridge.load(name));
+    if (!loaded) return;
+    this.stopLooking();
+    this.tellDropped(this.file.take(loaded.workflow, name, loaded.revision));
   }
 
   /** Opens files that were dropped or chosen: one workflow, or pictures as nodes at that place. */

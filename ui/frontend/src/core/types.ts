@@ -143,6 +143,8 @@ export interface Summary {
   type?: string;
   shape?: number[];
   value?: unknown;
+  /** What a handle says of itself: which system, how large. */
+  text?: string;
   files?: string[];
   /** Base64 of a small JPEG or WebP. */
   thumbnail?: string;
