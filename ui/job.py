@@ -14,6 +14,7 @@ from graph.execute import Outcome
 from graph.plan import record
 from graph.run import Run
 from ui.gallery import Gallery
+from ui.warm import wait_for_imports
 
 
 class Job:
@@ -44,6 +45,7 @@ class Job:
         Raises:
             InvalidWorkflow: when the workflow cannot be run, which is told as well.
         """
+        wait_for_imports()
         held: list[Event] = []
         self._run.listener = lambda event: (
             held.append(event) if event["event"] == "done" else self._tell(event)

@@ -19,6 +19,9 @@ _MODULES = (
 )
 
 
+_importing = threading.Lock()
+
+
 @cache
 def warm_up() -> None:
     """Import soon, in a thread, what the first run needs; once in this process."""
@@ -28,6 +31,16 @@ def warm_up() -> None:
 
 
 def _import_all() -> None:
-    for module in _MODULES:
-        with suppress(ImportError):  # which the run will tell
-            import_module(module)
+    with _importing:
+        for module in _MODULES:
+            with suppress(ImportError):  # which the run will tell
+                import_module(module)
+
+
+def wait_for_imports() -> None:
+    """Return once nothing is being imported here.
+
+    Two threads must not import transformers at once: one of them would meet modules that are half made.
+    """
+    with _importing:
+        pass
