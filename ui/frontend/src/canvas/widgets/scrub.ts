@@ -24,11 +24,19 @@ export function startScrub(event: PointerEvent & { currentTarget: HTMLElement },
 
   function end() {
     listening.abort();
-    if (moving) scrub.onend();
+    if (!moving) return;
+    scrub.onend();
+    // A click on the name would give the field the focus, and the key for undo would be the field's.
+    handle.addEventListener('click', noClick);
+    setTimeout(() => handle.removeEventListener('click', noClick));
   }
 
   const options = { signal: listening.signal };
   handle.addEventListener('pointermove', move, options);
   handle.addEventListener('pointerup', end, options);
   handle.addEventListener('pointercancel', end, options);
+}
+
+function noClick(event: Event): void {
+  event.preventDefault();
 }
