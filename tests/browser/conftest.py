@@ -44,11 +44,14 @@ class Server:
         return self.folder / "outputs"
 
 
-def start_server(folder: Path, *options: str) -> tuple[Server, subprocess.Popen[str]]:
-    """`kandinsky ui` on a free port, in an own current folder; waits until it answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def start_server(
+    folder: Path, *options: str, port: int | None = None
+) -> tuple[Server, subprocess.Popen[str]]:
+    """`kandinsky ui` on a free port if none is given, in an own current folder; waits until it answers."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "ui.cli", "ui", "--port", str(port), "--cache", str(folder / "cache")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
