@@ -12,6 +12,7 @@ import os
 import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ui.owners import COOKIE, Owner, new_secret, peer, user, visitor
@@ -151,30 +152,31 @@ class Door:
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Go on, with an eye on how much is sent to us."""
-        started = False
+        started = too_large = False
         taken = 0
 
         async def limited() -> Message:
-            nonlocal taken
+            nonlocal taken, too_large
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > LARGEST_BODY:
+            too_large = taken > LARGEST_BODY
+            if too_large:
                 raise BodyTooLarge
             return message
 
         async def starting(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if started or not too_large:  # what the application makes of it is not sent
+                started = True
+                await send(message)
 
         length = _header(scope, b"content-length")
-        try:
-            if length.isdigit() and int(length) > LARGEST_BODY:
-                raise BodyTooLarge
-            await self._app(scope, limited, starting)
-        except BodyTooLarge:
-            if not started:
-                await _answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
+        too_large = length.isdigit() and int(length) > LARGEST_BODY
+        if not too_large:
+            with suppress(BodyTooLarge):
+                await self._app(scope, limited, starting)
+        if too_large and not started:
+            await _answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
 
 
 def owner_of(request: Any) -> Owner:
