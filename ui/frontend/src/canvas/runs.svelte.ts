@@ -11,6 +11,8 @@ export interface NodeRun {
   activity: Activity;
   step: number;
   steps: number;
+  /** When it started, in seconds since the run did, and how long it took or has taken so far. */
+  since: number;
   seconds: number;
   /** A picture to show: data URL of a live preview, or of what came out. */
   preview: string;
@@ -29,6 +31,7 @@ const NEW: NodeRun = {
   activity: 'waiting',
   step: 0,
   steps: 0,
+  since: 0,
   seconds: 0,
   preview: '',
   urls: [],
@@ -179,13 +182,14 @@ export class Runs {
         for (const [id, status] of Object.entries(event.nodes)) this.expect(id, status);
         break;
       case 'started':
-        this.set(event.node, { activity: 'running', step: 0, steps: 0 });
+        this.set(event.node, { activity: 'running', step: 0, steps: 0, since: event.time, seconds: 0 });
         break;
       case 'progress':
         this.set(event.node, {
           activity: 'running',
           step: event.step,
           steps: event.steps,
+          seconds: event.time - (this.nodes.get(event.node)?.since ?? event.time),
           ...(event.preview ? { preview: dataUrl(event.preview) } : {}),
         });
         break;
