@@ -14,7 +14,7 @@ from graph.execute import Outcome
 from graph.plan import record
 from graph.run import Run
 from ui.gallery import Gallery
-from ui.warm import wait_for_imports
+from ui.warm import import_all
 
 
 class Job:
@@ -45,7 +45,7 @@ class Job:
         Raises:
             InvalidWorkflow: when the workflow cannot be run, which is told as well.
         """
-        wait_for_imports()
+        import_all()
         held: list[Event] = []
         self._run.listener = lambda event: (
             held.append(event) if event["event"] == "done" else self._tell(event)

@@ -25,22 +25,17 @@ _importing = threading.Lock()
 @cache
 def warm_up() -> None:
     """Import soon, in a thread, what the first run needs; once in this process."""
-    timer = threading.Timer(DELAY_SECONDS, _import_all)
+    timer = threading.Timer(DELAY_SECONDS, import_all)
     timer.daemon = True
     timer.start()
 
 
-def _import_all() -> None:
-    with _importing:
-        for module in _MODULES:
-            with suppress(ImportError):  # which the run will tell
-                import_module(module)
-
-
-def wait_for_imports() -> None:
-    """Return once nothing is being imported here.
+def import_all() -> None:
+    """Import what runs need, or wait until another thread has: a run does this before it begins.
 
     Two threads must not import transformers at once: one of them would meet modules that are half made.
     """
     with _importing:
-        pass
+        for module in _MODULES:
+            with suppress(ImportError):  # which the run will tell
+                import_module(module)
