@@ -99,6 +99,11 @@ def unet_denoise(
         "mask": mask,
         "depth_hint": depth_hint,
     }
+    if latents is not None and latents.masked and span.first > 0:
+        raise ValueError(
+            "a strength below 1 starts from the whole picture, but these latents were encoded with a mask; "
+            "set strength to 1, or link no mask to MoVQ encode"
+        )
     task = prepare(unet, given, noise, width, height, guidance > 1, images_per_prompt)
     if span.first >= span.end and task.start is not None:
         return Latents(task.start, width, height, unet.system)
