@@ -15,6 +15,7 @@ from nodes.checkpoints.weights import find_weights
 from nodes.wires import LatentPreview
 
 MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"
+ORIGINALS = ("Kandinsky-2-0.pt", "Kandinsky-2-0-inpainting.pt")  # of 2.0, as it was published
 DEFAULT_LATENT_FACTOR = 8
 DEFAULT_LATENT_CHANNELS = 4
 MOST_LEVELS = 8
@@ -133,7 +134,10 @@ def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
             kind = "flash" if folder == "unet_flash" else kind
             found.setdefault(kind, (folder, system, kind))
     if not found:
-        raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")
+        where = f"checkpoint {checkpoint.source} ({checkpoint.root})"
+        original = checkpoint.find(*ORIGINALS)
+        hint = f", but {original.name}: kandinsky convert makes a checkpoint of it" if original else ""
+        raise CheckpointError(f"{where} has no unet/config.json{hint}")
     # "text2img" is the default, so a checkpoint of one other variant is taken as what it is.
     if variant not in found and (variant != "text2img" or len(found) > 1):
         message = f"checkpoint {checkpoint.source} holds no variant {variant!r}, only {', '.join(found)}"

@@ -1,6 +1,7 @@
 """A network in a single safetensors file, without its config: what the names and shapes of its tensors say.
 
-Only what shapes cannot say is taken for granted: heads of 64, groups of 32, as in every Kandinsky.
+Only what shapes cannot say is taken for granted: heads of 64, groups of 32, as in every Kandinsky, and the 8
+heads that pool a text in 2.0.
 """
 
 import re
@@ -13,6 +14,7 @@ from nodes.checkpoints.reading import CheckpointError, Stored, read_header, read
 from nodes.checkpoints.weights import STEMS
 
 HEAD_DIM = 64
+POOLING_HEADS = 8
 HINT = "add_embedding.input_hint_block.0.weight"
 LINEAR = {"beta_schedule": "linear", "beta_start": 0.00085, "beta_end": 0.012, "prediction_type": "epsilon"}
 SCHEDULERS: dict[str, Mapping[str, Any]] = {  # as the checkpoints of each system ship them
@@ -23,6 +25,15 @@ SCHEDULERS: dict[str, Mapping[str, Any]] = {  # as the checkpoints of each syste
         "num_train_timesteps": 1000,
         "clip_sample": True,
         "clip_sample_range": 10.0,
+    },
+    "2.0": {
+        "_class_name": "DDIMScheduler",
+        **LINEAR,
+        "beta_start": 0.0001,
+        "beta_end": 0.02,
+        "clip_sample": False,
+        "set_alpha_to_one": False,
+        "steps_offset": 1,
     },
     "2.1": {
         "_class_name": "DDIMScheduler",
@@ -63,11 +74,35 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
     reads_text = "encoder_hid_proj.text_proj.weight" in shapes
     width = "encoder_hid_proj.text_proj.weight" if reads_text else "encoder_hid_proj.image_embeds.weight"
     addition = "text_image" if reads_text else "image_hint" if HINT in shapes else "image"
+    return {
+        "_class_name": "UNet2DConditionModel",
+        **_torso(shapes),
+        "encoder_hid_dim": shapes[width][1],
+        "encoder_hid_dim_type": "text_image_proj" if reads_text else "image_proj",
+        "addition_embed_type": addition,
+    }
+
+
+def text_unet_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of a UNet of 2.0, under the names that `kandinsky convert` gives its tensors."""
+    return {
+        "_class_name": "Kandinsky20UNet",
+        **_torso(shapes),
+        "encoder_hid_dim": shapes["encoder_hid_proj.text_proj.weight"][1],
+        "second_encoder_hid_dim": shapes["encoder_hid_proj.second_text_proj.weight"][1],
+        "text_embed_dim": shapes["add_embedding.text_proj.weight"][1],
+        "pooling_heads": POOLING_HEADS,
+        "encoder_hid_dim_type": "two_text_proj",
+        "addition_embed_type": "two_text",
+    }
+
+
+def _torso(shapes: Shapes) -> dict[str, Any]:
+    """What the UNets of 2.0, 2.1 and 2.2 have in common."""
     levels = range(_count(shapes, r"down_blocks\.(\d+)\."))
     attends = [f"down_blocks.{i}.attentions.0.to_q.weight" in shapes for i in levels]
     rises = [f"up_blocks.{i}.attentions.0.to_q.weight" in shapes for i in levels]
     return {
-        "_class_name": "UNet2DConditionModel",
         "in_channels": shapes["conv_in.weight"][1],
         "out_channels": shapes["conv_out.weight"][0],
         "block_out_channels": [shapes[f"down_blocks.{i}.resnets.0.conv1.weight"][0] for i in levels],
@@ -80,9 +115,6 @@ def unet_config(shapes: Shapes) -> dict[str, Any]:
         "layers_per_block": _count(shapes, r"down_blocks\.0\.resnets\.(\d+)\."),
         "attention_head_dim": HEAD_DIM,
         "cross_attention_dim": shapes["mid_block.attentions.0.add_k_proj.weight"][1],
-        "encoder_hid_dim": shapes[width][1],
-        "encoder_hid_dim_type": "text_image_proj" if reads_text else "image_proj",
-        "addition_embed_type": addition,
     }
 
 
@@ -102,6 +134,7 @@ def prior_config(shapes: Shapes) -> dict[str, Any]:
 KNOWN: tuple[tuple[str, str, Callable[[Shapes], dict[str, Any]]], ...] = (
     ("prior", "prd_embedding", prior_config),
     ("unet", "encoder_hid_proj.image_embeds.weight", unet_config),
+    ("unet", "encoder_hid_proj.second_text_proj.weight", text_unet_config),
 )
 
 
