@@ -1,6 +1,6 @@
 """Device memory at each stage, at the real sizes in float16, without a device.
 
-    python -m tests.benchmarks.bench_memory [--size 768] [--systems 2.1 2.2 3]
+    python -m tests.benchmarks.bench_memory [--size 768] [--systems 2.0 2.1 2.2 3]
 
 Networks without data are moved to PyTorch's device "meta" by the code that moves them to a GPU, and compute
 there as they would on one; every byte that lives there is counted. What a GPU's driver and libraries take for
@@ -26,16 +26,28 @@ from torch.utils._pytree import tree_leaves
 
 from nodes.checkpoints import encoders
 from nodes.checkpoints.offload import on_device, one_by_one
+from nodes.conversion import original20
 from nodes.networks import prior_transformer
+from nodes.networks.kl_autoencoder import KLAutoencoder, KLConfig
 from nodes.networks.movq import MoVQ, MoVQConfig
 from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.networks.unet import UNet, UNetConfig
 from nodes.networks.unet3 import UNet3, UNet3Config
+from nodes.networks.unet20 import TextUNet, TextUNetConfig
 from nodes.text_encoders import multilingual_clip
 from nodes.text_encoders.encoder import Encoder
 from nodes.text_encoders.t5 import T5
+from nodes.text_encoders.two_encoders import TWO_ENCODERS, TwoEncoders
 from tests.benchmarks.bench_networks import config_of
-from tests.nodes.real_encoders import CLIP_G_TEXT, CLIP_G_VISION, CLIP_L_TEXT, CLIP_L_VISION, UL2, XLM_R
+from tests.nodes.real_encoders import (
+    CLIP_G_TEXT,
+    CLIP_G_VISION,
+    CLIP_L_TEXT,
+    CLIP_L_VISION,
+    MT5_SMALL,
+    UL2,
+    XLM_R,
+)
 
 DEVICE = "meta"
 WIDEST_FUSED_HEAD = 256
@@ -232,14 +244,18 @@ def unet(name: str, label: str, size: int) -> Stage:
 
 def movq(name: str, size: int) -> list[Stage]:
     config = MoVQConfig.read(config_of(name, "real"))
-    side = size // config.factor
+    return autoencoder_stages("MoVQ", lambda: MoVQ(config), size)
+
+
+def autoencoder_stages(name: str, make: Callable[[], nn.Module], size: int) -> list[Stage]:
+    side = size // 8
 
     def build() -> nn.Module:
-        return MoVQ(config).to(memory_format=torch.channels_last)
+        return make().to(memory_format=torch.channels_last)
 
     return [
-        Stage("MoVQ encode", "movq", build, lambda net: net.encode(on_meta(1, 3, size, size))),
-        Stage("MoVQ decode", "movq", build, lambda net: net.decode(on_meta(1, 4, side, side))),
+        Stage(f"{name} encode", "movq", build, lambda net: net.encode(on_meta(1, 3, size, size))),
+        Stage(f"{name} decode", "movq", build, lambda net: net.decode(on_meta(1, 4, side, side))),
     ]
 
 
@@ -293,6 +309,43 @@ def unet3(name: str, label: str, size: int) -> Stage:
     )
 
 
+def two_encoders() -> Stage:
+    """The masks are left out, as for XLM-R."""
+
+    def run(net: TwoEncoders) -> tuple[Tensor, Tensor]:
+        first = net.multilingual_clip.get_submodule("transformer")(input_ids=ids(2, 77))[0]
+        return first, net.mt5.get_submodule("encoder")(input_ids=ids(2, 77))[0]
+
+    config = {"multilingual_clip": XLM_R | {"numDims": 640}, "mt5": MT5_SMALL}
+    return Stage(
+        "text encode", "text encoder", lambda: TWO_ENCODERS.build(config, ""), run, encoder=TWO_ENCODERS
+    )
+
+
+def unet20(channels: int, label: str, size: int) -> Stage:
+    config = TextUNetConfig.read(original20.UNET | {"in_channels": channels})
+
+    def run(net: TextUNet) -> Tensor:
+        states = on_meta(2, 154, config.encoder_hid_dim)
+        x = on_meta(2, channels, size // 8, size // 8).to(memory_format=torch.channels_last)
+        return net(x, on_meta(1), net.condition(on_meta(2, config.text_embed_dim), states))
+
+    return Stage(
+        f"denoise, {label}", "unet", lambda: TextUNet(config).to(memory_format=torch.channels_last), run
+    )
+
+
+def kandinsky20(size: int) -> list[Stage]:
+    """Every stage that a task of 2.0 may have."""
+    autoencoder = KLConfig.read(original20.AUTOENCODER)
+    return [
+        two_encoders(),
+        unet20(4, "text or image to image", size),
+        unet20(9, "inpainting", size),
+        *autoencoder_stages("KL", lambda: KLAutoencoder(autoencoder), size),
+    ]
+
+
 def kandinsky3(size: int) -> list[Stage]:
     """Every stage that a task of 3 may have."""
     return [
@@ -304,6 +357,7 @@ def kandinsky3(size: int) -> list[Stage]:
 
 
 SYSTEMS: dict[str, tuple[int, Callable[[int], list[Stage]]]] = {  # name -> usual size, stages
+    "2.0": (512, kandinsky20),
     "2.1": (768, kandinsky21),
     "2.2": (768, kandinsky22),
     "3": (1024, kandinsky3),
@@ -331,22 +385,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     options = parser.parse_args(arguments)
+    print("Device memory, GB, one picture with guidance, float16\n")
+    print("| Kandinsky | stage | weights | none | model | sequential |\n|" + " --- |" * 6)
     for system in options.systems:
         usual, stages = SYSTEMS[system]
         size = options.size or usual
-        print(f"Kandinsky {system}, {size} x {size}, float16, GB on the device\n")
-        print("| | weights | none | model | sequential |\n| --- | --- | --- | --- | --- |")
+        label = f"{system}, {size} x {size}"
         found = {stage: measure(stage) for stage in stages(size)}
         for stage, memory in found.items():
-            print(row(stage.name, f"{memory.weights / 1e9:.2f}", memory.peaks))
+            print(row(label, stage.name, f"{memory.weights / 1e9:.2f}", memory.peaks))
+            label = ""
         for task, peaks in whole(found):
-            print(row(task, "", peaks))
-        print()
+            print(row("", f"*{task}*", "", peaks))
 
 
-def row(name: str, weights: str, peaks: Mapping[str, int]) -> str:
+def row(label: str, name: str, weights: str, peaks: Mapping[str, int]) -> str:
     """A line of the table."""
-    return f"| {' | '.join([name, weights, *(f'{peaks[way] / 1e9:.2f}' for way in OFFLOADS)])} |"
+    return f"| {' | '.join([label, name, weights, *(f'{peaks[way] / 1e9:.2f}' for way in OFFLOADS)])} |"
 
 
 if __name__ == "__main__":

@@ -92,3 +92,18 @@ UL2 = {  # kandinsky-community/kandinsky-3, text_encoder/config.json
     "eos_token_id": 1,
     "pad_token_id": 0,
 }
+MT5_SMALL = {  # google/mt5-small, config.json
+    "architectures": ["MT5ForConditionalGeneration"],
+    "d_model": 512,
+    "d_ff": 1024,
+    "d_kv": 64,
+    "num_heads": 6,
+    "num_layers": 8,
+    "num_decoder_layers": 8,
+    "feed_forward_proj": "gated-gelu",
+    "vocab_size": 250112,
+    "relative_attention_num_buckets": 32,
+    "layer_norm_epsilon": 1e-06,
+    "eos_token_id": 1,
+    "pad_token_id": 0,
+}
