@@ -5,6 +5,8 @@ import math
 import os
 import re
 import shutil
+import sys
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -264,7 +266,41 @@ class Harmful:
         return os.mkdir, (str(self.path),)
 
 
+class Callback:
+    """What Lightning saves of a callback."""
+
+    def __init__(self) -> None:
+        self.best = 3
+
+
+@pytest.fixture
+def lightning(monkeypatch: pytest.MonkeyPatch) -> type:
+    """A class of Lightning's, as far as pickling it goes; gone again when a file is read."""
+    module = types.ModuleType("pytorch_lightning.callbacks")
+    monkeypatch.setattr(Callback, "__module__", module.__name__)
+    monkeypatch.setattr(module, "Callback", Callback, raising=False)
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return Callback
+
+
 class TestTorchFiles:
+    def test_what_lightning_notes_of_a_training_stays_shut(self, tmp_path: Path, lightning: type) -> None:
+        path = tmp_path / "a.ckpt"
+        notes = {lightning: {"best": lightning()}}
+        torch.save({"callbacks": notes, "state_dict": {"weight": torch.ones(3)}}, path)
+        del sys.modules["pytorch_lightning.callbacks"]
+        before = torch.serialization.get_safe_globals()
+        assert read_tensors(path)["weight"].tolist() == [1, 1, 1]
+        assert torch.serialization.get_safe_globals() == before
+
+    def test_it_does_in_place_of_a_tensor_as_little_as_anything(
+        self, tmp_path: Path, lightning: type
+    ) -> None:
+        torch.save({"weight": lightning()}, tmp_path / "a.pt")
+        with pytest.raises(CheckpointError, match="holds 'weight', a Inert, expected a tensor"):
+            read_tensors(tmp_path / "a.pt")
+
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         path, trap = tmp_path / "a.pt", tmp_path / "trap"
         torch.save({"weight": torch.ones(2), "more": Harmful(trap)}, path)
