@@ -41,7 +41,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             raise CheckpointError(f"{path} holds {name!r:.80}, a {type(tensor).__name__}, expected a tensor")
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
             raise CheckpointError(f"{path}: the tensor {name:.80} is not a plain one")
-    return dict(state)
+    return {name: tensor.detach() for name, tensor in state.items()}
 
 
 class Inert:
@@ -77,7 +77,7 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise CheckpointError(
             f"{path} is not a file of torch.save (from torch 1.6 or newer), or it is cut off: {error}"
         ) from None
@@ -95,4 +95,6 @@ def _reason(error: Exception, refused: str) -> str:
     if refused:
         return f"holds more than tensors: {refused:.80}"
     lines = str(error).strip().splitlines() or [type(error).__name__]
+    if "weights_only" in lines[0]:  # torch goes on to say how to run whatever is in the file
+        return "cannot be read: what it says of its tensors is damaged, or more than tensors"
     return f"cannot be read: {lines[0][:200]}"

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import random
 import re
 import shutil
 import sys
@@ -326,6 +327,24 @@ class TestTorchFiles:
         with pytest.raises(CheckpointError, match=message):
             read_tensors(path)
 
+    def test_whatever_is_damaged_is_told_in_one_sentence(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.pt"
+        torch.save({"a": torch.ones(3, 5), "b": torch.ones(40).half()}, path)
+        whole, dice = path.read_bytes(), random.Random(1)
+        told = 0
+        for _ in range(300):
+            content = bytearray(whole)
+            for _ in range(dice.choice((1, 2, 5, 20))):
+                content[dice.randrange(len(content))] = dice.randrange(256)
+            path.write_bytes(content)
+            try:
+                for tensor in read_tensors(path).values():
+                    assert tensor.numel() < 100
+            except CheckpointError as error:
+                told += 1
+                assert "\n" not in str(error) and "weights_only" not in str(error)
+        assert told > 100
+
     def test_old_files_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "a.pt"
         torch.save({"weight": torch.ones(100)}, path, _use_new_zipfile_serialization=False)
@@ -347,6 +366,11 @@ class TestTorchFiles:
             archive.writestr("hello.txt", "hello")
         with pytest.raises(CheckpointError, match=r"a.pt cannot be read: "):
             read_tensors(path)
+
+    def test_parameters_are_tensors(self, tmp_path: Path) -> None:
+        torch.save({"weight": torch.nn.Parameter(torch.ones(3))}, tmp_path / "a.pt")
+        tensor = read_tensors(tmp_path / "a.pt")["weight"]
+        assert type(tensor) is torch.Tensor and not tensor.requires_grad
 
     def test_training_checkpoints_hold_a_state_dict(self, tmp_path: Path) -> None:
         torch.save({"epoch": 1, "state_dict": {"weight": torch.ones(3)}}, tmp_path / "a.pt")
