@@ -178,14 +178,18 @@ def check_unet(part: Part, channels: int) -> None:
         )
 
 
-def read_scheduler(checkpoint: Checkpoint, kind: str) -> tuple[Path | None, Mapping[str, Any]]:
+def read_scheduler(
+    checkpoint: Checkpoint, kind: str, unet: str = "unet"
+) -> tuple[Path | None, Mapping[str, Any]]:
     """The scheduler's config, as shipped; for a single file, what checkpoints of its `kind` are shipped with.
 
-    `kind` is "prior", or the system of a decoder.
+    `kind` is "prior", or the system of a decoder. Beside the `unet_inpaint` of several UNets there may be a
+    `scheduler_inpaint`.
     """
     if checkpoint.root.is_file():
         return None, MappingProxyType(dict(SCHEDULERS[kind]))
-    path = checkpoint.require("scheduler/scheduler_config.json")
+    own = f"{unet.replace('unet', 'scheduler', 1)}/scheduler_config.json"
+    path = checkpoint.find(own) or checkpoint.require("scheduler/scheduler_config.json")
     return path, read_json(path)
 
 

@@ -43,6 +43,13 @@ SCHEDULERS: dict[str, Mapping[str, Any]] = {  # as the checkpoints of each syste
         "steps_offset": 1,
     },
     "2.2": {"_class_name": "DDPMScheduler", **LINEAR, "clip_sample": True, "steps_offset": 1},
+    "3": {
+        "_class_name": "DDPMScheduler",
+        "beta_schedule": "squaredcos_cap_v2",
+        "prediction_type": "epsilon",
+        "clip_sample": True,
+        "steps_offset": 1,
+    },
 }
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -97,6 +104,27 @@ def text_unet_config(shapes: Shapes) -> dict[str, Any]:
     }
 
 
+def unet3_config(shapes: Shapes) -> dict[str, Any]:
+    """The config of a UNet of 3."""
+    levels = range(_count(shapes, r"down_blocks\.(\d+)\."))
+    last = _count(shapes, r"down_blocks\.0\.resnets_in\.(\d+)\.")
+    cross, states = shapes["encoder_hid_proj.projection_linear.weight"]
+    return {
+        "_class_name": "Kandinsky3UNet",
+        "in_channels": shapes["conv_in.weight"][1],
+        "out_channels": shapes["conv_out.weight"][0],
+        "time_embedding_dim": shapes["time_embedding.linear_1.weight"][0],
+        "attention_head_dim": HEAD_DIM,
+        "layers_per_block": last,
+        "block_out_channels": [
+            shapes[f"down_blocks.{i}.resnets_in.0.resnet_blocks.3.projection.weight"][0] for i in levels
+        ],
+        "cross_attention_dim": cross,
+        "encoder_hid_dim": states,
+        "null_embedding": "null_embedding" in shapes,
+    }
+
+
 def _torso(shapes: Shapes) -> dict[str, Any]:
     """What the UNets of 2.0, 2.1 and 2.2 have in common."""
     levels = range(_count(shapes, r"down_blocks\.(\d+)\."))
@@ -135,6 +163,7 @@ KNOWN: tuple[tuple[str, str, Callable[[Shapes], dict[str, Any]]], ...] = (
     ("prior", "prd_embedding", prior_config),
     ("unet", "encoder_hid_proj.image_embeds.weight", unet_config),
     ("unet", "encoder_hid_proj.second_text_proj.weight", text_unet_config),
+    ("unet", "encoder_hid_proj.projection_linear.weight", unet3_config),
 )
 
 
@@ -146,6 +175,7 @@ def _guess(header: Mapping[str, Stored]) -> str:
     guesses = {
         "quantize.embedding.weight": "is a MoVQ, which does not say of which Kandinsky",
         "input_blocks.0.0.weight": "has the names of the original code",
+        "to_time_embed.1.weight": "has the names of the original code",
         "text_model.embeddings.token_embedding.weight": "is a CLIP text encoder",
         "vision_model.embeddings.class_embedding": "is a CLIP image encoder",
     }

@@ -19,8 +19,10 @@ LIGHTNING = "pytorch_lightning."  # its checkpoints name their callbacks by clas
 MOST_INERT = 16
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, nested: bool = False) -> dict[str, Tensor]:
     """The tensors in `path` by name; of a training checkpoint, those of its `state_dict`.
+
+    With `nested`, those that lie in groups have the group's name before theirs, and a point between.
 
     They are mapped to the file: what is not looked at is not read. torch's `weights_only` makes tensors and
     plain containers, and nothing else, of what the file says; what Lightning notes of a training is passed
@@ -36,6 +38,13 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, Mapping) or not state:
         raise CheckpointError(f"{path} holds no tensors by name")
+    if nested:
+        groups = {name: group if isinstance(group, Mapping) else {"": group} for name, group in state.items()}
+        state = {
+            f"{name}.{inner}".rstrip("."): tensor
+            for name, group in groups.items()
+            for inner, tensor in group.items()
+        }
     for name, tensor in state.items():
         if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise CheckpointError(f"{path} holds {name!r:.80}, a {type(tensor).__name__}, expected a tensor")
