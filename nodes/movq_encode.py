@@ -3,10 +3,11 @@
 from typing import Annotated
 
 from graph.node import Progress, node
+from nodes.facts import of_latents
 from nodes.wires import Image, Latents, Mask, MoVQ
 
 
-@node(title="MoVQ encode", group="Kandinsky")
+@node(title="MoVQ encode", group="Kandinsky", facts=of_latents)
 def movq_encode(
     movq: Annotated[MoVQ, "The network between pixels and latents."],
     image: Annotated[Image, "The pictures to compress."],
