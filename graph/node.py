@@ -72,6 +72,7 @@ def node(
     check: Callable[[Wiring], Iterable[Complaint]] | None = None,
     uses: Callable[[str, Wiring], Iterable[str]] | None = None,
     types: Callable[[Wiring], Mapping[str, WireType]] | None = None,
+    facts: Callable[[Wiring], Mapping[str, Any]] | None = None,
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
 ) -> Callable[[Function], Function]:
     """Make a node type of a function; the function stays as it is and can be called directly.
@@ -89,6 +90,8 @@ def node(
         check: finds what the types cannot say ("this checkpoint needs a mask").
         uses: the inputs and params that one output depends on; all of them if left out.
         types: the types of outputs that only a file can tell.
+        facts: what is known of outputs before they are made, for the checks of nodes that they are linked to;
+            a node that passes on any type passes facts on, too.
         migrations: version -> function that turns a node (as in the file) of that version into the next.
 
     Raises:
@@ -117,6 +120,7 @@ def node(
             check=check,
             uses=uses,
             types=types,
+            facts=facts,
             migrations=dict(migrations or {}),
         )
         function.node_type = declared  # type: ignore[attr-defined]

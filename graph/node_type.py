@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -111,6 +111,8 @@ class Wiring:
     """Inputs whose value is known already: handles and constants."""
     linked: frozenset[str]
     """The ports and params that have a link."""
+    facts: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    """What is known of the values that links will bring: port -> a fact for each of its links, or None."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +138,7 @@ class NodeType:
     check: Callable[[Wiring], Iterable[Complaint]] | None
     uses: Callable[[str, Wiring], Iterable[str]] | None
     types: Callable[[Wiring], Mapping[str, WireType]] | None
+    facts: Callable[[Wiring], Mapping[str, Any]] | None
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
 
     # Planning asks for these once for every node of a workflow.

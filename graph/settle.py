@@ -42,7 +42,12 @@ class Settler:
             self._check_wires(step, steps)
         if not step.sleeps:
             self._settle_inputs(step, bound, steps)
-            stages: tuple[Callable[[Step], None], ...] = (self._ask_node, self._ask_types, self._fold)
+            stages: tuple[Callable[[Step], None], ...] = (
+                self._ask_node,
+                self._ask_types,
+                self._ask_facts,
+                self._fold,
+            )
             for stage in stages if not (bound.wrong or bound.ring) else ():
                 if len(self.problems) == before:
                     stage(step)
@@ -56,6 +61,7 @@ class Settler:
         if step.links:
             self._take_constants(step, steps)
             self._know_values(step, steps)
+            self._hear_facts(step, steps)
         if step.type.files:
             self._find_files(step)
 
@@ -142,6 +148,13 @@ class Settler:
             values = [port.type.adapt(value) for value in values]
             step.known[name] = values if port.many else values[0]
 
+    def _hear_facts(self, step: Step, steps: Mapping[str, Step]) -> None:
+        for name, links in step.links.items():
+            sources = [steps[link.node].facts if link.node in steps else {} for link in links]
+            facts = tuple(found.get(link.port) for link, found in zip(links, sources, strict=True))
+            if any(fact is not None for fact in facts):
+                step.told[name] = facts
+
     def _ask_node(self, step: Step) -> None:
         """Let the node resolve its nulls and check what types cannot say."""
         node_type = step.type
@@ -169,6 +182,19 @@ class Settler:
         types = step.type.types
         if types is not None:
             self._ask(step, lambda: step.types.update(types(step.wiring())))
+
+    def _ask_facts(self, step: Step) -> None:
+        facts = step.type.facts
+        if facts is not None:
+            self._ask(step, lambda: step.facts.update(facts(step.wiring())))
+        elif step.told:
+            passed = [fact for name in step.told if self._is_any(step, name) for fact in step.told[name]]
+            any_outputs = [name for name, wire in step.type.output_types.items() if wire is ANY]
+            step.facts.update(dict.fromkeys(any_outputs, passed[0] if passed else None))
+
+    @staticmethod
+    def _is_any(step: Step, name: str) -> bool:
+        return name in step.type.inputs and step.type.inputs[name].type is ANY
 
     def _ask(self, step: Step, question: Callable[[], None]) -> None:
         """Ask a node type's own function; it may fail in any way, and then the node has a problem."""

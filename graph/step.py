@@ -33,6 +33,10 @@ class Step:
     """The constant nodes that gave a literal."""
     known: dict[str, Any] = field(default_factory=dict)
     """Ports whose value is known before anything runs (handles, constants); a list for a list port."""
+    told: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """Port -> for each of its links, what is known of the value that it will bring."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Output port -> what is known of its value before it is made."""
     keys: dict[str, str] = field(default_factory=dict)
     """Output port -> content key."""
     folded: dict[str, Any] | None = None
@@ -49,4 +53,4 @@ class Step:
 
     def wiring(self) -> Wiring:
         """What the node type's own hooks are told."""
-        return Wiring(self.params, self.known, frozenset(self.links))
+        return Wiring(self.params, self.known, frozenset(self.links), self.told)

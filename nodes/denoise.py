@@ -37,6 +37,11 @@ def denoise(
     from nodes.schedulers.choose import scheduler as choose
     from nodes.schedulers.plms import PLMSRun
 
+    if unet.variant == "inpaint" and SYSTEMS[unet.system].grey and not task.masked:
+        progress.warn(
+            "the latents show the picture without grey in the part that is repainted, which this network was "
+            "trained with; link the mask to MoVQ encode, too"
+        )
     device = unet.device
     schedule = choose(unet.others.get(scheduler or "", unet.scheduler), scheduler)
     run = schedule.start(span.steps)
@@ -78,7 +83,7 @@ def denoise(
             drawn = roll(generators, task.shape, device) if run.noisy(i) else None
             look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
             x = run.step(i, output, x, drawn)
-            if keep is not None:
+            if keep is not None and not task.masked:
                 x = keep * kept(i + 1) + (1 - keep) * x
             progress.step(i - span.first + 1, span.end - span.first, look)
     painted: Array = x.cpu().numpy()
@@ -111,8 +116,9 @@ def _predictor(
     beside = None
     if unet.variant == "inpaint":
         assert start is not None and keep is not None  # planning sees to it
-        arrange = SYSTEMS[unet.system].beside
-        beside = torch.cat([start * keep, keep], dim=1) if arrange is None else arrange(start, keep)
+        shown = start if task.masked else start * keep
+        parts = [keep, shown] if SYSTEMS[unet.system].grey else [shown, keep]
+        beside = torch.cat(parts, dim=1)
 
     def predict(x: Tensor, t: int) -> Tensor:
         inputs = x if beside is None else torch.cat([x, beside], dim=1)

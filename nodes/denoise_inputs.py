@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from graph.node import Complaint, Wiring
+from nodes.facts import misfits
 from nodes.guidance import is_guided
 from nodes.systems import SYSTEMS
 from nodes.wires import UNet
@@ -33,6 +34,8 @@ def complaints(wiring: Wiring) -> Iterator[Complaint]:
             yield Complaint("unet", f"Kandinsky {unet.system} cannot be denoised yet", expected)
             return
         yield from _inputs(unet, wiring)
+        widths = SYSTEMS[unet.system].widths(unet.config)
+        yield from misfits(wiring, unet.system, widths, "UNet", *INPUTS)
         chosen, known = wiring.params.get("scheduler"), SYSTEMS[unet.system].schedulers
         if chosen is not None and chosen not in known:
             expected = "one of " + ", ".join(known)

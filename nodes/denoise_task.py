@@ -55,6 +55,7 @@ class Task:
     towards: Mapping[str, Array]  # what leads the UNet, (R, ...) each, by the names of its system
     away: Mapping[str, Array] | None  # the same of the negatives; None without guidance
     start: Array | None  # (R, C, h, w)
+    masked: bool  # the start picture is grey where it is repainted
     keep: Array | None  # (R, 1, h, w), 1 where the start picture is kept
     hint: Array | None  # (1 or R, 3, 8h, 8w)
     noise: Array | None  # (R, C, h, w)
@@ -107,6 +108,7 @@ def prepare(
         towards,
         away,
         None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
+        start is not None and start.masked,
         _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
         _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
         _noise(noise, (high, wide), count, copies),
@@ -150,7 +152,8 @@ def _keep(
         return None
     wide, high = latents
     pixels = pad_edges(resize_mask(mask.mask, *size), high * unet.latent_factor, wide * unet.latent_factor)
-    return spread(keep_mask(pixels, wide, high)[:, None], count, copies)
+    kept = keep_mask(pixels, wide, high, shrink=not SYSTEMS[unet.system].grey)
+    return spread(kept[:, None], count, copies)
 
 
 def _hint(
@@ -196,6 +199,8 @@ def _check_fit(unet: UNet, values: list[Any]) -> None:
             raise ValueError(
                 f"these latents have {value.shape[1]} channels, the UNet takes {unet.latent_channels}"
             )
+        if isinstance(value, Latents) and value.masked:
+            _check_masked(unet)
         widths = SYSTEMS[unet.system].widths(unet.config)
         for name, shape in value.shapes.items():
             if shape[-1] != widths.get(name, shape[-1]):
@@ -203,3 +208,12 @@ def _check_fit(unet: UNet, values: list[Any]) -> None:
                     f"these {name.replace('_', ' ')} have {shape[-1]} numbers a row, the UNet takes "
                     f"{widths[name]}"
                 )
+
+
+def _check_masked(unet: UNet) -> None:
+    """Raise ValueError unless this UNet takes latents that are grey where the picture is repainted."""
+    if unet.variant != "inpaint" or not SYSTEMS[unet.system].grey:
+        raise ValueError(
+            f"these latents were encoded with a mask and lack what is under it, which a {unet.variant} UNet "
+            f"of Kandinsky {unet.system} must see; link no mask to MoVQ encode"
+        )

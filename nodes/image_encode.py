@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from graph.node import Progress, node
+from nodes.facts import of_image
 from nodes.wires import Image, ImageEmbeds, ImageEncoder
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 16
 
 
-@node(title="Image encode", group="Kandinsky")
+@node(title="Image encode", group="Kandinsky", facts=of_image)
 def image_encode(
     image_encoder: Annotated[ImageEncoder, "The network that looks at the picture."],
     image: Annotated[Image, "The pictures to look at; of a long one, the middle."],

@@ -1,14 +1,28 @@
 """Mixing image embeds."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from graph.node import Range, node
+from graph.node import Complaint, Range, Wiring, node
+from nodes.facts import Fact
 from nodes.wires import ImageEmbeds
 
 LARGEST_WEIGHT = 10.0
 
 
-@node(title="Interpolate", group="Kandinsky", io=True)
+def _check(wiring: Wiring) -> Iterator[Complaint]:
+    systems = sorted({fact.system for fact in wiring.facts.get("embeds", ()) if isinstance(fact, Fact)})
+    if len(systems) > 1:
+        message = f"embeds of Kandinsky {' and '.join(systems)} cannot be mixed"
+        yield Complaint("embeds", message, "embeds of one Kandinsky")
+
+
+def _facts(wiring: Wiring) -> Mapping[str, Fact]:
+    known = [fact for fact in wiring.facts.get("embeds", ()) if isinstance(fact, Fact)]
+    return {"image_embeds": known[0]} if known else {}
+
+
+@node(title="Interpolate", group="Kandinsky", io=True, check=_check, facts=_facts)
 def interpolate(
     embeds: Annotated[list[ImageEmbeds], "What to mix: image embeds of pictures and of prompts, in order."],
     *,

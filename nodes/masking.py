@@ -14,15 +14,17 @@ from nodes.pixels import Array, from_bytes, to_bytes
 HEXAGON = ((-1, -1), (-1, 0), (0, -1), (0, 0), (0, 1), (1, 0), (1, 1))
 
 
-def keep_mask(mask: Array, width: int, height: int) -> Array:
+def keep_mask(mask: Array, width: int, height: int, shrink: bool = True) -> Array:
     """What the inpainting UNet is told to keep: (B, height, width) of 0 and 1 from a mask (B, H, W).
 
     The mask is cut at 0.5, taken to the latents' size by nearest neighbours, and the kept part shrinks by
-    one latent, so that none shows what a repainted pixel was.
+    one latent, so that none shows what a repainted pixel was. Kandinsky 3's does not `shrink`: there the
+    latents never saw these pixels.
     """
     keep = mask < 0.5
     rows, columns = _nearest(mask.shape[1], height), _nearest(mask.shape[2], width)
-    return eroded(keep[:, rows][:, :, columns]).astype(np.float32)
+    kept = keep[:, rows][:, :, columns]
+    return (eroded(kept) if shrink else kept).astype(np.float32)
 
 
 def _nearest(there: int, wanted: int) -> NDArray[np.intp]:

@@ -1,12 +1,20 @@
 """Latents into pictures."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
-from graph.node import Progress, node
+from graph.node import Complaint, Progress, Wiring, node
+from nodes.facts import misfits
 from nodes.wires import Image, Latents, MoVQ
 
 
-@node(title="MoVQ decode", group="Kandinsky")
+def _check(wiring: Wiring) -> Iterator[Complaint]:
+    movq = wiring.values.get("movq")
+    if movq is not None:
+        yield from misfits(wiring, movq.system, {}, "MoVQ", "latents")
+
+
+@node(title="MoVQ decode", group="Kandinsky", check=_check)
 def movq_decode(
     movq: Annotated[MoVQ, "The network between pixels and latents."],
     latents: Annotated[Latents, "What to make pictures of."],

@@ -15,6 +15,7 @@ from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
     resolve=prior_sampling.recommended,
     check=prior_sampling.check,
     uses=prior_sampling.uses,
+    facts=prior_sampling.facts,
 )
 def prior(
     prior: Annotated[Prior, "The network that imagines pictures."],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.node import Complaint, Progress, Wanted, Wiring
+from nodes.facts import Fact, misfits
 from nodes.guidance import is_guided
 from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
 
@@ -43,6 +44,22 @@ def check(wiring: Wiring) -> Iterator[Complaint]:
     handle = wiring.values.get("prior")
     if handle is not None and handle.system not in ("2.1", "2.2"):
         yield Complaint("prior", f"Kandinsky {handle.system} has no prior", "a prior of Kandinsky 2.1 or 2.2")
+    elif handle is not None:
+        widths = dict.fromkeys(("text_embeds", "hidden_states", "image_embeds"), handle.embedding_dim)
+        yield from misfits(wiring, handle.system, widths, "prior", "positive", "negative", "image", "noise")
+        encoder = wiring.values.get("image_encoder")
+        if encoder is not None and encoder.system != handle.system:
+            message = f"this image encoder is of Kandinsky {encoder.system}, the prior is of {handle.system}"
+            yield Complaint("image_encoder", message, f"an image encoder of Kandinsky {handle.system}")
+
+
+def facts(wiring: Wiring) -> Mapping[str, Fact]:
+    """What a prior will make."""
+    handle = wiring.values.get("prior")
+    if handle is None:
+        return {}
+    made = Fact(handle.system, {"image_embeds": handle.embedding_dim})
+    return dict.fromkeys(PriorOutput._fields, made)
 
 
 def uses(port: str, wiring: Wiring) -> Iterable[str]:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from graph.node import Multiline, Progress, node
+from nodes.facts import of_text
 from nodes.wires import TextEmbeds, TextEncoder
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ MOST_PROMPTS = 1000  # what 400 MB of embeds are for
 SHOWN = 80  # characters of a prompt in a message
 
 
-@node(title="Text encode", group="Kandinsky")
+@node(title="Text encode", group="Kandinsky", facts=of_text)
 def text_encode(
     text_encoder: Annotated[TextEncoder, "The network that reads the prompt."],
     *,

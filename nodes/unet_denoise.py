@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from graph.node import Choices, Progress, Range, Wiring, node
 from nodes.denoise_inputs import INPUTS, NEGATIVES, complaints
+from nodes.facts import of_latents
 from nodes.guidance import is_guided
 from nodes.params import LONGEST_SIDE, MOST_STEPS, Copies, Dice, Guidance, Steps
 from nodes.wires import DepthHint, ImageEmbeds, Latents, Mask, TextEmbeds, UNet
@@ -29,7 +30,14 @@ def _uses(port: str, wiring: Wiring) -> Iterable[str]:  # noqa: ARG001 (there is
     return [name for name in ("unet", *INPUTS, *PARAMS, "images_per_prompt") if name not in unused]
 
 
-@node(title="UNet denoise", group="Kandinsky", resolve=_recommended, check=complaints, uses=_uses)
+@node(
+    title="UNet denoise",
+    group="Kandinsky",
+    resolve=_recommended,
+    check=complaints,
+    uses=_uses,
+    facts=of_latents,
+)
 def unet_denoise(
     unet: Annotated[UNet, "The network that paints."],
     image_embeds: Annotated[ImageEmbeds | None, "What the picture should mean."] = None,
@@ -99,6 +107,11 @@ def unet_denoise(
         "mask": mask,
         "depth_hint": depth_hint,
     }
+    if latents is not None and latents.masked and span.first > 0:
+        raise ValueError(
+            "a strength below 1 starts from the whole picture, but these latents were encoded with a mask; "
+            "set strength to 1, or link no mask to MoVQ encode"
+        )
     task = prepare(unet, given, noise, width, height, guidance > 1, images_per_prompt)
     if span.first >= span.end and task.start is not None:
         return Latents(task.start, width, height, unet.system)

@@ -182,12 +182,16 @@ class ImageEmbeds(ArrayValue):
 @wire(name="latents", title="Latents", colour="#b04be8", help="A picture in MoVQ's compressed space.")
 @dataclass(frozen=True, eq=False)
 class Latents(ArrayValue):
-    """latents (B, C, h, w) that stand for pictures of width x height pixels, of one system."""
+    """latents (B, C, h, w) that stand for pictures of width x height pixels, of one system.
+
+    `masked` says that the pictures were grey where they are to be repainted: what Kandinsky 3 inpaints from.
+    """
 
     latents: Array
     width: int
     height: int
     system: str
+    masked: bool = False
     arrays: ClassVar = {"latents": ("B", "C", "h", "w")}
 
     def __post_init__(self) -> None:

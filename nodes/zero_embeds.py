@@ -3,13 +3,14 @@
 from typing import Annotated
 
 from graph.node import Progress, node
+from nodes.facts import of_image
 from nodes.image_encode import embed_pixels
 from nodes.wires import ImageEmbeds, ImageEncoder
 
 CLIP_SIZE = 224
 
 
-@node(title="Zero embeds", group="Kandinsky")
+@node(title="Zero embeds", group="Kandinsky", facts=of_image)
 def zero_embeds(
     image_encoder: Annotated[ImageEncoder, "The network that looks at pictures."],
     *,

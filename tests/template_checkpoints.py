@@ -48,9 +48,10 @@ def kandinsky20(task: str, root: Path) -> Sources:
 
 def kandinsky3(task: str, root: Path) -> Sources:
     """One checkpoint for everything."""
-    folder = root / "kandinsky3"
+    variant = {"inpainting": "inpaint", "flash": "flash"}.get(task, "text2img")
+    folder = root / f"{variant}3"
     if not folder.exists():
-        tiny3.tiny_kandinsky3(folder)
+        tiny3.tiny_kandinsky3(folder, variant)
     return {"source": str(folder)}
 
 
@@ -63,7 +64,10 @@ SYSTEMS: dict[str, tuple[Callable[[str, Path], Sources], set[str]]] = {  # name 
             *("emb2emb", "interpolation", "negative_prompt"),
         },
     ),
-    "k3": (kandinsky3, {"text_to_image", "image_to_image", "negative_prompt"}),
+    "k3": (
+        kandinsky3,
+        {"text_to_image", "image_to_image", "negative_prompt", "inpainting", "flash"},
+    ),
     "": (
         kandinsky22,
         {

@@ -46,8 +46,10 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     models = command("models", "say what a checkpoint holds")
     models.add_argument("action", choices=("inspect",))
     models.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or what a source may be")
-    convert = command("convert", "make a checkpoint of the original files of Kandinsky 2.0")
-    convert.add_argument("source", metavar="SOURCE", type=Path, help="the folder with Kandinsky-2-0.pt")
+    convert = command("convert", "make a checkpoint of the original files of Kandinsky 2.0 or 3")
+    convert.add_argument(
+        "source", metavar="SOURCE", type=Path, help="the folder with Kandinsky-2-0.pt, or kandinsky3.pt"
+    )
     convert.add_argument("target", metavar="TARGET", type=Path, help="the folder to make")
     command("schema", "print the JSON Schema of the workflow file")
     return main

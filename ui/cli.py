@@ -227,16 +227,18 @@ def _models(options: argparse.Namespace) -> int:
 
 def _convert(options: argparse.Namespace) -> int:
     from nodes.checkpoints.reading import CheckpointError
-    from nodes.conversion.kandinsky20 import convert
+    from nodes.conversion.convert import convert
     from ui.text import one_line
 
     try:
-        convert(options.source, options.target, lambda message: print(one_line(message), file=sys.stderr))
+        made = convert(
+            options.source, options.target, lambda message: print(one_line(message), file=sys.stderr)
+        )
     except CheckpointError as error:
         raise Refused(one_line(error)) from None
     except OSError as error:
         raise Refused(f"{one_line(options.target)} cannot be written: {error.strerror or error}") from None
-    print(f"{one_line(options.target)}: Kandinsky 2.0, for the source of load_decoder")
+    print(f"{one_line(options.target)}: {made}")
     return DONE
 
 

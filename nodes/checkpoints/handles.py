@@ -120,7 +120,7 @@ def prior(origin: Origin) -> Prior:
 
 def unet(origin: Origin, folder: str) -> UNet:
     """The UNet in `folder`, its scheduler, and what its latents are."""
-    path, scheduler = inspect.read_scheduler(origin.checkpoint, origin.system)
+    path, scheduler = inspect.read_scheduler(origin.checkpoint, origin.system, folder)
     others = inspect.read_other_schedulers(origin.checkpoint)
     factor, channels = inspect.latent_facts(origin.checkpoint)
     part = origin.read(folder)

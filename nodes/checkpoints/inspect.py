@@ -15,6 +15,7 @@ from nodes.checkpoints.weights import find_weights
 from nodes.wires import LatentPreview
 
 MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"
+ORIGINALS = ("Kandinsky-2-0.pt", "Kandinsky-2-0-inpainting.pt")  # of 2.0, as it was published
 DEFAULT_LATENT_FACTOR = 8
 DEFAULT_LATENT_CHANNELS = 4
 MOST_LEVELS = 8
@@ -133,7 +134,10 @@ def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
             kind = "flash" if folder == "unet_flash" else kind
             found.setdefault(kind, (folder, system, kind))
     if not found:
-        raise CheckpointError(f"checkpoint {checkpoint.source} ({checkpoint.root}) has no unet/config.json")
+        where = f"checkpoint {checkpoint.source} ({checkpoint.root})"
+        original = checkpoint.find(*ORIGINALS)
+        hint = f", but {original.name}: kandinsky convert makes a checkpoint of it" if original else ""
+        raise CheckpointError(f"{where} has no unet/config.json{hint}")
     # "text2img" is the default, so a checkpoint of one other variant is taken as what it is.
     if variant not in found and (variant != "text2img" or len(found) > 1):
         message = f"checkpoint {checkpoint.source} holds no variant {variant!r}, only {', '.join(found)}"
@@ -174,14 +178,18 @@ def check_unet(part: Part, channels: int) -> None:
         )
 
 
-def read_scheduler(checkpoint: Checkpoint, kind: str) -> tuple[Path | None, Mapping[str, Any]]:
+def read_scheduler(
+    checkpoint: Checkpoint, kind: str, unet: str = "unet"
+) -> tuple[Path | None, Mapping[str, Any]]:
     """The scheduler's config, as shipped; for a single file, what checkpoints of its `kind` are shipped with.
 
-    `kind` is "prior", or the system of a decoder.
+    `kind` is "prior", or the system of a decoder. Beside the `unet_inpaint` of several UNets there may be a
+    `scheduler_inpaint`.
     """
     if checkpoint.root.is_file():
         return None, MappingProxyType(dict(SCHEDULERS[kind]))
-    path = checkpoint.require("scheduler/scheduler_config.json")
+    own = f"{unet.replace('unet', 'scheduler', 1)}/scheduler_config.json"
+    path = checkpoint.find(own) or checkpoint.require("scheduler/scheduler_config.json")
     return path, read_json(path)
 
 

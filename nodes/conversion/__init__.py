@@ -1,1 +1,1 @@
-"""Original Kandinsky 2.0 checkpoints, made by torch.save, into folders of safetensors: once, by command."""
+"""Original checkpoints of Kandinsky 2.0 and 3, made by torch.save, into folders of safetensors: once."""

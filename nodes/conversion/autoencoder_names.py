@@ -1,4 +1,4 @@
-"""From the names of latent diffusion's autoencoder to those of `nodes/networks/kl_autoencoder.py`."""
+"""From the names of latent diffusion's autoencoder, which MoVQ has too, to those of our networks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ PIECES = (
     (re.compile(r"\.mid\.block_1\."), ".mid_block.resnets.0."),
     (re.compile(r"\.mid\.block_2\."), ".mid_block.resnets.1."),
     (re.compile(r"\.mid\.attn_1\."), ".mid_block.attentions.0."),
+    (re.compile(r"\.(down|up)\.(\d+)\.attn\.(\d+)\."), r".\1_blocks.\2.attentions.\3."),
     (re.compile(r"\.nin_shortcut\."), ".conv_shortcut."),
     (re.compile(r"coder\.norm_out\."), "coder.conv_norm_out."),
-    (re.compile(r"(\.attentions\.0)\.norm\."), r"\1.group_norm."),
-    (re.compile(r"(\.attentions\.0)\.([qkv])\."), r"\1.to_\2."),
-    (re.compile(r"(\.attentions\.0)\.proj_out\."), r"\1.to_out.0."),
+    (re.compile(r"(\.attentions\.\d+)\.norm\."), r"\1.group_norm."),
+    (re.compile(r"(\.attentions\.\d+)\.([qkv])\."), r"\1.to_\2."),
+    (re.compile(r"(\.attentions\.\d+)\.proj_out\."), r"\1.to_out.0."),
 )
 UP = re.compile(r"\.up_blocks\.(\d+)\.")
-LINEAR = re.compile(r"\.attentions\.0\.to_\w+(\.0)?\.weight$")
+LINEAR = re.compile(r"\.attentions\.\d+\.to_\w+(\.0)?\.weight$")
 
 
 def renamed(name: str, tensor: Tensor, levels: int) -> tuple[str, Tensor]:

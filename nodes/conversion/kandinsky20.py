@@ -7,7 +7,7 @@ text_encoder1/ and text_encoder2/.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from nodes.checkpoints.reading import MOST_INDEX_BYTES, CheckpointError, read_json
 from nodes.conversion import autoencoder_names, original20, unet_names
 from nodes.conversion.torch_file import read_tensors
-from nodes.conversion.write import Tell, fitted, write_json, write_weights
+from nodes.conversion.write import Tell, fitted, outline, write_json, write_weights
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 def convert(source: Path, target: Path, tell: Tell) -> None:
@@ -36,7 +36,7 @@ def convert(source: Path, target: Path, tell: Tell) -> None:
     }
     if not unets:
         files = " or ".join(file for file, _ in original20.UNETS.values())
-        raise CheckpointError(f"{source} holds no {files}: it is no original Kandinsky 2.0")
+        raise CheckpointError(f"{source} holds no {files}: it is no original Kandinsky 2.0 or 3")
     lacking = [
         name
         for name in (original20.AUTOENCODER_FILE, original20.FIRST, original20.SECOND)
@@ -67,7 +67,7 @@ def _unet(file: Path, folder: Path, channels: int, tell: Tell) -> None:
     def rename(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
         return unet_names.renamed(name, tensor, config["layers_per_block"], config["attention_head_dim"])
 
-    tensors = fitted(_outline(unet, config), read_tensors(file), rename, file, tell)
+    tensors = fitted(outline(unet, config), read_tensors(file), rename, file, tell)
     write_json(folder / "config.json", config)
     write_weights(folder / "diffusion_pytorch_model.safetensors", tensors, tell)
 
@@ -80,7 +80,7 @@ def _autoencoder(file: Path, folder: Path, tell: Tell) -> None:
     def rename(name: str, tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
         yield autoencoder_names.renamed(name, tensor, levels)
 
-    tensors = fitted(_outline(autoencoder, original20.AUTOENCODER), read_tensors(file), rename, file, tell)
+    tensors = fitted(outline(autoencoder, original20.AUTOENCODER), read_tensors(file), rename, file, tell)
     write_json(folder / "config.json", original20.AUTOENCODER)
     write_weights(folder / "diffusion_pytorch_model.safetensors", tensors, tell)
 
@@ -133,11 +133,3 @@ def _tokenizers(source: Path, made: Path) -> None:
         }
         write_json(made / folder / "tokenizer_config.json", config)
         shutil.copyfile(file, made / folder / file.name)
-
-
-def _outline(network: Callable[[Mapping[str, Any]], nn.Module], config: Mapping[str, Any]) -> nn.Module:
-    """The network of a config, without data."""
-    import torch
-
-    with torch.device("meta"):
-        return network(config)

@@ -39,6 +39,14 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], tell: Tell) -> None
     tell(f"{path.parent.name}: {len(tensors)} tensors, {path.stat().st_size / 1e9:.2f} GB")
 
 
+def outline(network: Callable[[Mapping[str, Any]], nn.Module], config: Mapping[str, Any]) -> nn.Module:
+    """The network of a config, without data."""
+    import torch
+
+    with torch.device("meta"):
+        return network(config)
+
+
 def fitted(
     network: nn.Module, tensors: Mapping[str, Tensor], rename: Rename, file: Path, tell: Tell
 ) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from nodes.systems.system import Config, Lead, System
 from nodes.wires import TextEmbeds
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 STATES = 4096  # numbers of a token, where a config does not say it
 
@@ -75,13 +75,6 @@ def ahead(model: Any, condition: Any, times: Sequence[int]) -> Any:
     return model.ahead(condition, times)
 
 
-def beside(start: Tensor, keep: Tensor) -> Tensor:
-    """What is kept, then the latents of what is kept."""
-    import torch
-
-    return torch.cat([keep, start], dim=1)
-
-
 KANDINSKY_3 = System(
     name="3",
     arrays=("hidden_states", "attention_mask"),
@@ -93,4 +86,5 @@ KANDINSKY_3 = System(
     weight=lambda guidance: guidance + 1,
     paired=paired,
     ahead=ahead,
+    grey=True,
 )

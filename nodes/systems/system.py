@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from nodes.wires import Array, TextEmbeds
 
@@ -44,9 +44,10 @@ class System:
     """The condition with what several steps need, prepared for a run through these times."""
     weight: Callable[[float], float] = lambda guidance: guidance
     """How far the output goes from the negative one (0) through the positive one (1) and beyond."""
-    beside: Callable[[Tensor, Tensor], Tensor] | None = None
-    """Channels beside the latents of an inpainting UNet, from a start picture (R, C, h, w) and what of it is
-    kept (R, 1, h, w); None for `start * keep`, then `keep`.
+    grey: bool = False
+    """How an inpainting UNet is shown what is kept of a picture: False for the picture's latents with 0 in
+    the part that is repainted, grown by one latent, and then what is kept; True for what is kept, and then
+    the latents of the picture with grey in that part.
     """
 
     @property

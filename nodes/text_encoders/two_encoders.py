@@ -107,4 +107,4 @@ def _part(config: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]
     return part
 
 
-TWO_ENCODERS = Encoder(build, tokenizer, read, wide=tuple(f"mt5.{name}" for name in t5.WIDE))
+TWO_ENCODERS = Encoder(build, tokenizer, read, wide=t5.WIDE)

@@ -4,7 +4,7 @@ import platform
 
 import torch
 
-from tests.benchmarks import bench_engine, bench_networks
+from tests.benchmarks import bench_engine, bench_memory, bench_networks
 
 
 def main() -> None:
@@ -14,6 +14,8 @@ def main() -> None:
     bench_engine.main([])
     print()
     bench_networks.main([])
+    print()
+    bench_memory.main([])
 
 
 if __name__ == "__main__":

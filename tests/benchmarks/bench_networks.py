@@ -62,7 +62,9 @@ def peak_megabytes() -> float:
 
 def config_of(name: str, size: str) -> dict[str, Any]:
     """The real config, or one of the same shape that is quickly built."""
-    config: dict[str, Any] = json.loads((KEYS / f"{name}.json").read_text())["config"]
+    stored: dict[str, Any] = json.loads((KEYS / f"{name}.json").read_text())
+    base = config_of(stored["base"], "real") if "base" in stored else {}
+    config: dict[str, Any] = base | stored["config"]
     return config | (SMALL[name] if size == "small" else {})
 
 

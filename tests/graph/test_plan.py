@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Generic
 
 import pytest
 
 from graph.catalogue import Catalogue
 from graph.json_text import write
-from graph.node import Environment, Wanted, node
+from graph.node import Complaint, Environment, Wanted, Wiring, node
 from graph.plan import Plan, plan, record
 from graph.problems import InvalidWorkflow
 from graph.shape import Link
@@ -491,3 +492,64 @@ def test_the_record_has_the_params_that_were_used_and_gives_the_same_keys() -> N
         id: step.keys for id, step in made.steps.items()
     }
     assert record(again) == kept
+
+
+# What is known of values before they are made
+
+
+@node(title="Grown", group="Toy", facts=lambda wiring: {"toy_array": wiring.params.get("size")})
+def grown(*, size: int = 3) -> toys.Toy:
+    raise AssertionError("planning runs nothing")
+
+
+def _too_small(wiring: Wiring) -> Iterator[Complaint]:
+    for fact in wiring.facts.get("toys", ()):
+        if fact is not None and fact < 5:
+            yield Complaint("toys", f"it will have {fact}", "at least 5")
+
+
+@node(title="Choosy", group="Toy", check=_too_small)
+def choosy(toys: list[toys.Toy]) -> toys.Toy:
+    raise AssertionError("planning runs nothing")
+
+
+class Passed(toys.NamedTuple, Generic[toys.T]):
+    value: toys.T
+
+
+@node(title="Same", group="Toy")
+def same(value: toys.T, *, note: str = "") -> Passed:
+    raise AssertionError("planning runs nothing")
+
+
+def complaints_of(nodes: dict[str, Any]) -> list[str]:
+    more = [item.node_type for item in (grown, choosy, same)]  # type: ignore[attr-defined]
+    return [str(problem) for problem in problems_of(nodes, Catalogue([*CATALOGUE.values(), *more]))]
+
+
+def grow(size: int, mode: str = "active") -> dict[str, Any]:
+    return {"type": "grown", "params": {"size": size}, "mode": mode}
+
+
+def choose(*links: str) -> dict[str, Any]:
+    return {"type": "choosy", "inputs": {"toys": list(links)}}
+
+
+def test_checks_are_told_what_is_known_of_what_comes() -> None:
+    nodes = {"a": grow(7), "b": grow(4), "x": choose("a.toy_array", "b.toy_array")}
+    assert complaints_of(nodes) == ["x.toys: it will have 4; expected at least 5"]
+    assert complaints_of(nodes | {"b": grow(5)}) == []
+    assert complaints_of(nodes | {"b": {"type": "make"}}) == []  # of which nothing is known
+
+
+def test_what_passes_a_value_on_passes_on_what_is_known_of_it() -> None:
+    through = {"type": "same", "inputs": {"value": "a.toy_array"}}
+    nodes = {"a": grow(2), "s": through, "t": {"type": "same", "inputs": {"value": "s.value"}}}
+    assert complaints_of(nodes | {"x": choose("t.value")}) == ["x.toys: it will have 2; expected at least 5"]
+    nodes["s"] = {**through, "mode": "bypassed"}
+    assert complaints_of(nodes | {"x": choose("t.value")}) == ["x.toys: it will have 2; expected at least 5"]
+
+
+def test_what_sleeps_is_not_asked() -> None:
+    nodes = {"a": grow(2, mode="muted"), "x": choose("a.toy_array")}
+    assert complaints_of(nodes) == []

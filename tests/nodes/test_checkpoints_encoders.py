@@ -6,47 +6,7 @@ import pytest
 from torch import nn
 
 from nodes.checkpoints import encoders
-
-# As old releases of transformers wrote them, with fields that today's do not know.
-NOTES = {
-    "_name_or_path": "kandinsky-community/kandinsky-2-2-prior",
-    "attention_dropout": 0.0,
-    "dropout": 0.0,
-    "initializer_factor": 1.0,
-    "initializer_range": 0.02,
-    "layer_norm_eps": 1e-05,
-    "torch_dtype": "float16",
-    "transformers_version": "4.31.0.dev0",
-}
-TEXT = {
-    "architectures": ["CLIPTextModelWithProjection"],
-    "model_type": "clip_text_model",
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "pad_token_id": 1,
-    "max_position_embeddings": 77,
-    "vocab_size": 49408,
-}
-VISION = {
-    "architectures": ["CLIPVisionModelWithProjection"],
-    "model_type": "clip_vision_model",
-    "image_size": 224,
-    "num_channels": 3,
-    "patch_size": 14,
-}
-
-
-def sizes(
-    width: int, inner: int, layers: int, heads: int, projection: int, activation: str
-) -> dict[str, Any]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": inner,
-        "num_hidden_layers": layers,
-        "num_attention_heads": heads,
-        "projection_dim": projection,
-        "hidden_act": activation,
-    }
+from tests.nodes.real_encoders import CLIP_G_TEXT, CLIP_G_VISION, CLIP_L_TEXT, CLIP_L_VISION
 
 
 def count(network: nn.Module) -> tuple[int, int]:
@@ -58,25 +18,25 @@ def count(network: nn.Module) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (sizes(768, 3072, 12, 12, 768, "quick_gelu"), (197, 123_650)),
-        (sizes(1280, 5120, 32, 20, 1280, "gelu"), (517, 694_660)),
+        (CLIP_L_TEXT, (197, 123_650)),
+        (CLIP_G_TEXT, (517, 694_660)),
     ],
     ids=["2.1", "2.2"],
 )
 def test_text_encoders(config: dict[str, Any], expected: tuple[int, int]) -> None:
-    assert count(encoders.text_encoder(NOTES | TEXT | config, "config.json")) == expected
+    assert count(encoders.text_encoder(config, "config.json")) == expected
 
 
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (sizes(1024, 4096, 24, 16, 768, "quick_gelu"), (392, 303_966)),
-        (sizes(1664, 8192, 48, 16, 1280, "gelu"), (776, 1_844_907)),
+        (CLIP_L_VISION, (392, 303_966)),
+        (CLIP_G_VISION, (776, 1_844_907)),
     ],
     ids=["2.1", "2.2"],
 )
 def test_image_encoders(config: dict[str, Any], expected: tuple[int, int]) -> None:
-    assert count(encoders.image_encoder(NOTES | VISION | config, "config.json")) == expected
+    assert count(encoders.image_encoder(config, "config.json")) == expected
 
 
 def test_depth_estimator() -> None:

@@ -3,8 +3,11 @@
 import json
 import math
 import os
+import random
 import re
 import shutil
+import sys
+import types
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -264,7 +267,41 @@ class Harmful:
         return os.mkdir, (str(self.path),)
 
 
+class Callback:
+    """What Lightning saves of a callback."""
+
+    def __init__(self) -> None:
+        self.best = 3
+
+
+@pytest.fixture
+def lightning(monkeypatch: pytest.MonkeyPatch) -> type:
+    """A class of Lightning's, as far as pickling it goes; gone again when a file is read."""
+    module = types.ModuleType("pytorch_lightning.callbacks")
+    monkeypatch.setattr(Callback, "__module__", module.__name__)
+    monkeypatch.setattr(module, "Callback", Callback, raising=False)
+    monkeypatch.setitem(sys.modules, "pytorch_lightning", types.ModuleType("pytorch_lightning"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return Callback
+
+
 class TestTorchFiles:
+    def test_what_lightning_notes_of_a_training_stays_shut(self, tmp_path: Path, lightning: type) -> None:
+        path = tmp_path / "a.ckpt"
+        notes = {lightning: {"best": lightning()}}
+        torch.save({"callbacks": notes, "state_dict": {"weight": torch.ones(3)}}, path)
+        del sys.modules["pytorch_lightning.callbacks"]
+        before = torch.serialization.get_safe_globals()
+        assert read_tensors(path)["weight"].tolist() == [1, 1, 1]
+        assert torch.serialization.get_safe_globals() == before
+
+    def test_it_does_in_place_of_a_tensor_as_little_as_anything(
+        self, tmp_path: Path, lightning: type
+    ) -> None:
+        torch.save({"weight": lightning()}, tmp_path / "a.pt")
+        with pytest.raises(CheckpointError, match="holds 'weight', a Inert, expected a tensor"):
+            read_tensors(tmp_path / "a.pt")
+
     def test_code_is_not_run(self, tmp_path: Path) -> None:
         path, trap = tmp_path / "a.pt", tmp_path / "trap"
         torch.save({"weight": torch.ones(2), "more": Harmful(trap)}, path)
@@ -290,6 +327,24 @@ class TestTorchFiles:
         with pytest.raises(CheckpointError, match=message):
             read_tensors(path)
 
+    def test_whatever_is_damaged_is_told_in_one_sentence(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.pt"
+        torch.save({"a": torch.ones(3, 5), "b": torch.ones(40).half()}, path)
+        whole, dice = path.read_bytes(), random.Random(1)
+        told = 0
+        for _ in range(300):
+            content = bytearray(whole)
+            for _ in range(dice.choice((1, 2, 5, 20))):
+                content[dice.randrange(len(content))] = dice.randrange(256)
+            path.write_bytes(content)
+            try:
+                for tensor in read_tensors(path).values():
+                    assert tensor.numel() < 100
+            except CheckpointError as error:
+                told += 1
+                assert "\n" not in str(error) and "weights_only" not in str(error)
+        assert told > 100
+
     def test_old_files_are_refused(self, tmp_path: Path) -> None:
         path = tmp_path / "a.pt"
         torch.save({"weight": torch.ones(100)}, path, _use_new_zipfile_serialization=False)
@@ -311,6 +366,11 @@ class TestTorchFiles:
             archive.writestr("hello.txt", "hello")
         with pytest.raises(CheckpointError, match=r"a.pt cannot be read: "):
             read_tensors(path)
+
+    def test_parameters_are_tensors(self, tmp_path: Path) -> None:
+        torch.save({"weight": torch.nn.Parameter(torch.ones(3))}, tmp_path / "a.pt")
+        tensor = read_tensors(tmp_path / "a.pt")["weight"]
+        assert type(tensor) is torch.Tensor and not tensor.requires_grad
 
     def test_training_checkpoints_hold_a_state_dict(self, tmp_path: Path) -> None:
         torch.save({"epoch": 1, "state_dict": {"weight": torch.ones(3)}}, tmp_path / "a.pt")

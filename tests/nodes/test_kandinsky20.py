@@ -3,22 +3,30 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from transformers import masking_utils
 
 from graph.node import Wiring
 from nodes.checkpoints.locate import locate_any
+from nodes.checkpoints.networks import open_network
 from nodes.checkpoints.reading import CheckpointError
 from nodes.checkpoints.report import parts as parts_of
-from nodes.checkpoints.residency import residency
+from nodes.checkpoints.residency import Residency, residency
+from nodes.checkpoints.single_file import text_unet_config
+from nodes.conversion import original20
 from nodes.denoise_inputs import complaints
 from nodes.load import DecoderParts
 from nodes.movq_decode import movq_decode
 from nodes.movq_encode import movq_encode
+from nodes.networks.unet20 import TextUNetConfig
 from nodes.schedulers.choose import scheduler as choose
+from nodes.systems.kandinsky20 import KANDINSKY_20
 from nodes.text_encode import text_encode
 from nodes.unet_denoise import unet_denoise
 from nodes.wires import Image, ImageEmbeds, Latents, Mask, TextEmbeds
@@ -327,3 +335,52 @@ def test_loaders_say_what_they_found(parts) -> None:
     assert unet.startswith("Kandinsky 2.0 UNet, inpainting: ")
     assert movq.startswith("Kandinsky 2.0 autoencoder: ")
     assert text_encoder.startswith("Kandinsky 2.0 text encoder: ")
+
+
+def test_the_real_unets_are_known_by_their_tensors() -> None:
+    for channels in (4, 9):
+        config = {**original20.UNET, "in_channels": channels}
+        with torch.device("meta"):
+            state = KANDINSKY_20.unet(config).state_dict()
+        stated = text_unet_config({name: tuple(tensor.shape) for name, tensor in state.items()})
+        assert TextUNetConfig.read(stated) == TextUNetConfig.read(config)
+
+
+def test_a_unet_in_a_single_file(copy, tmp_path) -> None:
+    file = (copy / "unet" / "diffusion_pytorch_model.safetensors").rename(tmp_path / "mine.safetensors")
+    found = decoder_parts(file)
+    assert (found.unet.system, found.unet.variant) == ("2.0", "text2img")
+    assert found.movq is None and found.text_encoder is None
+    assert found.unet.scheduler == {**original20.SCHEDULERS["scheduler"], "prediction_type": "epsilon"}
+
+
+def test_float16_is_too_narrow_for_a_layer_of_mt5(folder) -> None:
+    state = open_network(decoder_parts(folder, dtype="float16").text_encoder, "cpu").state_dict()
+    wide = [name for name, tensor in state.items() if tensor.dtype == torch.float32]
+    assert wide == [f"mt5.encoder.block.{i}.layer.1.DenseReluDense.wo.weight" for i in range(2)]
+
+
+def test_an_original_is_no_source_yet(folder) -> None:
+    with pytest.raises(CheckpointError, match=r"but Kandinsky-2-0.pt: kandinsky convert makes a checkpoint"):
+        decoder_parts(folder.with_name("decoder-original"))
+
+
+@pytest.mark.parametrize("offload", ["model", "sequential"])
+def test_everything_used_is_on_the_device(parts, offload, monkeypatch) -> None:
+    """The meta device stands in for an accelerator: mixing it with the CPU fails in the same way."""
+    # transformers looks into a mask to see whether it can do without.
+    monkeypatch.setattr(masking_utils, "_ignore_bidirectional_mask_sdpa", lambda *_, **__: False)
+
+    def opened(handle: Any) -> Any:
+        return Residency().opened(replace(handle, device="meta", offload=offload))
+
+    unet, movq, text_encoder = parts["text2img"]
+    with opened(text_encoder) as model, torch.device("meta"), torch.inference_mode():
+        ids, mask = torch.zeros(2, 154, dtype=torch.long), torch.ones(2, 154)
+        pooled, hidden = model(ids, mask)
+        assert pooled.is_meta and hidden.is_meta and hidden.shape == (2, 154, tiny20.FIRST)
+    with opened(unet) as model, torch.device("meta"), torch.inference_mode():
+        condition = model.condition(text_embeds=pooled, hidden_states=hidden)
+        assert model(torch.zeros(2, 4, 8, 8), torch.zeros(2), condition).is_meta
+    with opened(movq) as model, torch.device("meta"), torch.inference_mode():
+        assert model.decode(model.encode(torch.zeros(1, 3, 64, 64))).is_meta

@@ -13,35 +13,10 @@ from transformers import XLMRobertaTokenizer
 from nodes.checkpoints.reading import CheckpointError
 from nodes.text_encode import text_encode
 from nodes.text_encoders import encoder_of, multilingual_clip
+from tests.nodes.real_encoders import XLM_R
 from tests.nodes.stages import Recorder, decoder_parts
 from tests.nodes.tiny21 import tiny_decoder21
 
-# kandinsky-community/kandinsky-2-1, text_encoder/config.json
-REAL = {
-    "architectures": ["MultilingualCLIP"],
-    "attention_probs_dropout_prob": 0.1,
-    "bos_token_id": 0,
-    "eos_token_id": 2,
-    "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.1,
-    "hidden_size": 1024,
-    "initializer_range": 0.02,
-    "intermediate_size": 4096,
-    "layer_norm_eps": 1e-05,
-    "max_position_embeddings": 514,
-    "model_type": "xlm-roberta",
-    "num_attention_heads": 16,
-    "num_hidden_layers": 24,
-    "output_past": True,
-    "pad_token_id": 1,
-    "position_embedding_type": "absolute",
-    "transformers_version": "4.17.0.dev0",
-    "type_vocab_size": 1,
-    "use_cache": True,
-    "vocab_size": 250002,
-    "numDims": 768,
-    "transformerDimensions": 1024,
-}
 LAYER = 16  # tensors of a layer of XLM-R
 
 
@@ -55,7 +30,7 @@ def read(folder: Path, text: str, **params: Any) -> Any:
 
 
 def test_real_sizes_have_the_real_parameters() -> None:
-    network = multilingual_clip.build(REAL, "config.json")
+    network = multilingual_clip.build(XLM_R, "config.json")
     state = network.state_dict()
     assert len(state) == 393 == 24 * LAYER + 9
     assert round(sum(value.numel() for value in state.values()) / 1000) == 560_678

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusers import DDPMScheduler, Kandinsky3Pipeline, Kandinsky3UNet
+from torch import nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from nodes.load_kandinsky3 import Kandinsky3Parts, load_kandinsky3
@@ -43,7 +44,7 @@ def tiny_t5(seed: int = 7, **changes: Any) -> T5EncoderModel:
 
 
 def tiny_unet3(seed: int = 1, **changes: Any) -> Kandinsky3UNet:
-    """A UNet of two levels."""
+    """A UNet of two levels; that of 9 channels, for inpainting, predicts the noise of 4."""
     sizes = {
         "time_embedding_dim": 16,
         "groups": 2,
@@ -53,11 +54,20 @@ def tiny_unet3(seed: int = 1, **changes: Any) -> Kandinsky3UNet:
         "cross_attention_dim": 24,
         "encoder_hid_dim": STATES,
     }
-    return randomise(Kandinsky3UNet(**{**sizes, **changes}), seed)
+    unet = Kandinsky3UNet(**{**sizes, **changes})
+    unet.conv_out = nn.Conv2d(unet.conv_out.in_channels, 4, 3, padding=1)
+    return randomise(unet, seed)
 
 
-def tiny_kandinsky3(path: Path, seed: int = 0, scheduler: dict[str, Any] | None = None, **unet: Any) -> Path:
+def tiny_kandinsky3(
+    path: Path,
+    variant: str = "text2img",
+    seed: int = 0,
+    scheduler: dict[str, Any] | None = None,
+    **unet: Any,
+) -> Path:
     """A whole checkpoint in the layout of kandinsky-3; returns `path`."""
+    unet = {"in_channels": 9 if variant == "inpaint" else 4, **unet}
     pipeline = Kandinsky3Pipeline(
         tokenizer=tiny_t5_tokenizer(),
         text_encoder=tiny_t5(seed + 7),
@@ -66,6 +76,8 @@ def tiny_kandinsky3(path: Path, seed: int = 0, scheduler: dict[str, Any] | None 
         movq=tiny_movq(seed + 2),
     )
     pipeline.save_pretrained(path)
+    if variant == "flash":
+        (path / "unet").rename(path / "unet_flash")
     return path
 
 
