@@ -14,6 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Protocol
+from urllib.parse import parse_qs
 
 from ui.owners import COOKIE, Owner, new_secret, peer, user, visitor
 
@@ -27,10 +28,11 @@ LARGEST_BODY = 160 * 2**20
 """Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
 MOST_UPLOADS = 2_000
 """Files in Gradio's cache that one owner can still see."""
+MOST_CONVERSATIONS = 50_000
 
 # What the login page itself is made of.
 _BEFORE_LOGIN = re.compile(
-    r"/|/form/?|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
+    r"/|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
     r"/gradio_api/(theme\.css|login_check/?|app_id/?)"
 )
 _PAGES = ("/", "/form", "/form/")
@@ -42,6 +44,10 @@ _CLOSED = re.compile(
 _FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
 _RESULT = re.compile(r"/?kandinsky/([0-9a-f]{32})/[^/]*")
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
+_CALL = re.compile(r"/gradio_api/call/(v2/)?[^/]+/?")
+_CALLED = re.compile(r"/gradio_api/call/[^/]+/([^/]+)/?")
+_JOIN = re.compile(r"/gradio_api/queue/join/?")
+_HEARD = re.compile(r"/gradio_api/queue/data/?")
 
 
 class Sessions(Protocol):
@@ -73,6 +79,24 @@ class UploadedFiles:
         return os.path.abspath(path) in self._paths.get(owner.id, ())  # noqa: PTH100
 
 
+class Conversations:
+    """Gradio's calls and sessions, by who began them: the answers are for them alone."""
+
+    def __init__(self) -> None:
+        self._owners: OrderedDict[str, str] = OrderedDict()
+
+    def begin(self, owner: Owner, id: str) -> bool:
+        """Remember who began a call or session; False where somebody else did already."""
+        known = self._owners.setdefault(id, owner.id)
+        while len(self._owners) > MOST_CONVERSATIONS:
+            self._owners.popitem(last=False)
+        return known == owner.id
+
+    def has(self, owner: Owner, id: str) -> bool:
+        """Whether this person began it."""
+        return self._owners.get(id) == owner.id
+
+
 class Door:
     """ASGI middleware around the whole application.
 
@@ -84,6 +108,7 @@ class Door:
         self._app = app
         self._uploaded = uploaded
         self._sessions = sessions
+        self._conversations = Conversations()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -99,7 +124,10 @@ class Door:
             owner = visitor(secret)
             send = _with_cookie(send, secret, scope.get("scheme") == "https")
         if self._sessions is not None and owner is None and not _BEFORE_LOGIN.fullmatch(path):
-            await _answer(send, 401, "Not authenticated")
+            if path in _PAGES:  # Gradio shows its login on the first page alone
+                await _redirect(send, "./" if path.count("/") == 1 else "../")
+            else:
+                await _answer(send, 401, "Not authenticated")
             return
         owner = owner or peer((scope.get("client") or ("unknown", 0))[0])
         scope["state"] = {**scope.get("state", {}), "owner": owner}
@@ -107,8 +135,17 @@ class Door:
         if refused is not None:
             await _answer(send, *refused)
             return
-        if _UPLOAD.fullmatch(path):
-            send = self._noting_uploads(scope, send, owner)
+        if scope["method"] == "POST":
+            if _UPLOAD.fullmatch(path):
+                send = _noting(scope, send, lambda answer: self._note_uploads(owner, answer))
+            elif _CALL.fullmatch(path):
+                send = _noting(scope, send, lambda answer: self._note_call(owner, answer))
+            elif _JOIN.fullmatch(path):
+                body = await _whole(receive)
+                if not self._conversations.begin(owner, _session_of(body)):
+                    await _answer(send, 403, "This session is somebody else's")
+                    return
+                receive = _again(body, receive)
         await self._limited(scope, receive, send)
 
     def _who(self, cookies: dict[str, str]) -> Owner | None:
@@ -124,6 +161,11 @@ class Door:
             return 404, "Not found"
         if scope["method"] not in ("GET", "HEAD") and _header(scope, b"sec-fetch-site") == "cross-site":
             return 403, "Another site may not do this"
+        called = _CALLED.fullmatch(path) if scope["method"] == "GET" else None
+        heard = parse_qs(scope["query_string"].decode("latin-1")) if _HEARD.fullmatch(path) else {}
+        for id in [*([called[1]] if called else []), *heard.get("session_hash", ())]:
+            if not self._conversations.has(owner, id):
+                return 403, "This is the answer to somebody else"
         match = _FILE.fullmatch(path)
         if match is None:
             return None
@@ -134,21 +176,14 @@ class Door:
             return None
         return None if self._uploaded.owns(owner, match[1]) else (403, "File not allowed")
 
-    def _noting_uploads(self, scope: Scope, send: Send, owner: Owner) -> Send:
-        """Remember the files that Gradio says it took."""
-        # Uncompressed, or it could not be read here.
-        scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
-        body = bytearray()
+    def _note_uploads(self, owner: Owner, answer: Any) -> None:
+        for path in answer if isinstance(answer, list) else ():
+            if isinstance(path, str):
+                self._uploaded.add(owner, path)
 
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                body.extend(message.get("body", b""))
-                if not message.get("more_body"):
-                    for path in _texts(bytes(body)):
-                        self._uploaded.add(owner, path)
-            await send(message)
-
-        return noting
+    def _note_call(self, owner: Owner, answer: Any) -> None:
+        if isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
+            self._conversations.begin(owner, answer["event_id"])
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Go on, with an eye on how much is sent to us."""
@@ -215,9 +250,61 @@ async def _answer(send: Send, status: int, reason: str) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _texts(body: bytes) -> list[str]:
+async def _redirect(send: Send, address: str) -> None:
+    headers = [(b"location", address.encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _noting(scope: Scope, send: Send, note: Callable[[Any], None]) -> Send:
+    """Look at a JSON answer before it is sent."""
+    # Uncompressed, or it could not be read here.
+    scope["headers"] = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+    body = bytearray()
+
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            body.extend(message.get("body", b""))
+            if not message.get("more_body"):
+                note(_json(bytes(body)))
+        await send(message)
+
+    return noting
+
+
+async def _whole(receive: Receive) -> bytes:
+    """The body of a request; of one that is too large, what is enough to see that."""
+    body = bytearray()
+    more = True
+    while more and len(body) <= LARGEST_BODY:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read already, then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+def _session_of(body: bytes) -> str:
+    asked = _json(body)
+    session = asked.get("session_hash") if isinstance(asked, dict) else None
+    return session if isinstance(session, str) else ""
+
+
+def _json(body: bytes) -> Any:
     try:
-        listed = json.loads(body)
-    except ValueError:
-        return []
-    return [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from ui.access import App, Door, Sessions, UploadedFiles
 from ui.answers import Answers
@@ -55,7 +56,7 @@ def build(studio: Studio, accounts: Accounts | None = None, root_path: str | Non
         # It says that what we turn off cannot be turned on.
         warnings.filterwarnings("ignore", message="SSR mode")
         _mount(app, blocks, accounts, root_path)
-    return Door(app, uploaded, _sessions(blocks) if accounts is not None else None)
+    return Door(app, uploaded, _sessions(app) if accounts is not None else None)
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path: str | None) -> None:
@@ -85,13 +86,14 @@ def _login(accounts: Accounts) -> Any:
     return check
 
 
-def _sessions(blocks: gr.Blocks) -> Sessions:
+def _sessions(app: FastAPI) -> Sessions:
     """Who is logged in, as Gradio knows it."""
+    mounted: Any
+    (mounted,) = (route.app for route in app.routes if isinstance(route, Mount))
 
     def session(cookies: dict[str, str]) -> str | None:
-        app = blocks.app
         for kind in ("access-token", "access-token-unsecure"):
-            name: str | None = app.tokens.get(cookies.get(f"{kind}-{app.cookie_id}"))
+            name: str | None = mounted.tokens.get(cookies.get(f"{kind}-{mounted.cookie_id}"))
             if name is not None:
                 return name
         return None

@@ -1,0 +1,329 @@
+"""Nobody reads what is somebody else's; with a login, nothing is there without one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from graph.files import FileRefused, Files, Privacy
+from tests.ui.browser import Browser, Refusal
+from tests.ui.serving import places, served, toys_and_pictures
+from ui.owners import Accounts
+from ui.studio import Studio
+
+Json = dict[str, Any]
+
+ACCOUNTS = {"anna": "eins", "bert": "zwei"}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+    return Studio(toys_and_pictures(), places(tmp_path_factory.mktemp("private")))
+
+
+@pytest.fixture(scope="module")
+def locked(studio: Studio) -> Iterator[str]:
+    """A server with a login."""
+    with served(studio, Accounts(ACCOUNTS)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def open_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that everybody may use."""
+    studio = Studio(toys_and_pictures(), places(tmp_path_factory.mktemp("open")))
+    with served(studio) as url:
+        yield url
+
+
+def logged_in(url: str, name: str) -> Browser:
+    browser = Browser(url)
+    assert browser.login(name, ACCOUNTS[name]) == 200
+    return browser
+
+
+def picture(tag: int) -> bytes:
+    buffer = BytesIO()
+    Pillow.new("RGB", (4, 4), (tag, 0, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def saving(path: str, id: str) -> Json:
+    load = {"type": "load_image", "params": {"path": path}}
+    save = {"type": "save_image", "inputs": {"image": "load.image"}}
+    nodes = {"load": load, "save": save}
+    return {"format": "kandinsky-workflow", "version": 1, "nodes": nodes, "ui": {"id": id}}
+
+
+def everything_of(browser: Browser, tag: int) -> Json:
+    """What somebody has after using the server: an upload, a run, a result, a file in Gradio's cache."""
+    content = picture(tag)
+    uploaded = browser.http.post("/kandinsky/picture", content=content).json()
+    events = browser.run(saving(uploaded["ref"], "w"))
+    assert events[-1]["status"] == "ok"
+    (result,) = browser.ask("results", workflow="w")[:1]
+    (cached,) = browser.http.post("/gradio_api/upload", files={"files": ("a.png", content)}).json()
+    return {
+        "upload": uploaded,
+        "run": events[0]["run"],
+        "result": result,
+        "cached": cached,
+        "content": content,
+    }
+
+
+def addresses(owned: Json) -> list[str]:
+    """Where its owner reads it."""
+    id = owned["result"]["id"]
+    return [
+        owned["upload"]["url"],
+        owned["result"]["url"],
+        owned["result"]["thumbnail"],
+        f"/kandinsky/runs/{owned['run']}/events",
+        f"/gradio_api/file={owned['cached']}",
+        f"/gradio_api/file=/kandinsky/{id}/image.png",
+        f"/gradio_api/file/{owned['cached']}",
+    ]
+
+
+def check_apart(one: Browser, other: Browser) -> None:
+    """Each reads their own, and nothing of the other's."""
+    mine, theirs = everything_of(one, 1), everything_of(other, 2)
+    for browser, own, foreign in ((one, mine, theirs), (other, theirs, mine)):
+        for address in addresses(own):
+            assert browser.http.get(address).status_code in (200, 404), address
+        assert browser.http.get(own["upload"]["url"]).content == own["content"]
+        assert browser.http.get(f"/gradio_api/file={own['cached']}").content == own["content"]
+        for address in addresses(foreign):
+            assert browser.http.get(address).status_code in (403, 404), address
+        assert foreign["result"]["id"] not in [r["id"] for r in browser.ask("results", workflow="w")]
+        with pytest.raises(Refusal):
+            browser.ask("result_workflow", id=foreign["result"]["id"])
+        # Nor is it used: by content, by the place where it lies, or by a path below the current folder.
+        ref = foreign["upload"]["ref"]
+        sha256 = ref.removeprefix("sha256:")
+        for path in (ref, foreign["cached"], f"{sha256}.png", f"inputs/{sha256}.png", f"../{sha256}.png"):
+            problems = browser.ask("plan", workflow=saving(path, "x"))["problems"]
+            assert problems and problems[0]["param"] == "path", path
+            assert browser.run(saving(path, "x"))[-1]["status"] == "failed"
+
+
+def test_people_with_a_login_are_kept_apart(locked: str, studio: Studio) -> None:
+    check_apart(logged_in(locked, "anna"), logged_in(locked, "bert"))
+    written = {path.parent.name for path in studio.places.output.rglob("*.png")}
+    assert written == {"anna", "bert"}
+
+
+def test_visitors_are_kept_apart(open_url: str) -> None:
+    check_apart(Browser(open_url).enter(), Browser(open_url).enter())
+
+
+def test_who_has_no_cookie_is_apart_from_visitors(open_url: str) -> None:
+    check_apart(Browser(open_url), Browser(open_url).enter())
+
+
+def test_who_brings_the_same_picture_may_use_it(open_url: str) -> None:
+    one, other = Browser(open_url).enter(), Browser(open_url).enter()
+    content = picture(77)
+    ref = one.http.post("/kandinsky/picture", content=content).json()["ref"]
+    assert other.ask("plan", workflow=saving(ref, "x"))["problems"]
+    assert other.http.post("/kandinsky/picture", content=content).json()["ref"] == ref
+    assert other.ask("plan", workflow=saving(ref, "x"))["problems"] == []
+
+
+def test_a_cookie_that_was_made_up_is_nobody(open_url: str) -> None:
+    browser = Browser(open_url)
+    browser.http.cookies.set("kandinsky-visitor", "short")
+    first = browser.http.get("/")
+    assert first.headers["set-cookie"].startswith("kandinsky-visitor=")
+    for part in ("HttpOnly", "SameSite=Lax"):
+        assert part in first.headers["set-cookie"]
+    assert "set-cookie" not in Browser(open_url).enter().http.get("/").headers
+
+
+def test_saved_workflows_are_ones_own_with_a_login(locked: str) -> None:
+    anna, bert = logged_in(locked, "anna"), logged_in(locked, "bert")
+    anna.ask("save", name="Secret", workflow=saving("scene.png", "s"), revision=None)
+    assert [item["name"] for item in anna.ask("saved")] == ["Secret"]
+    assert bert.ask("saved") == []
+    with pytest.raises(Refusal, match="no saved workflow"):
+        bert.ask("load", name="Secret")
+    with pytest.raises(Refusal, match="cannot be the name"):
+        bert.ask("load", name="../anna/Secret")
+
+
+def test_drafts_of_forms_are_ones_own(open_url: str) -> None:
+    one, other = Browser(open_url).enter(), Browser(open_url).enter()
+    draft = f"draft:{one.ask('draft', workflow=saving('scene.png', 'd'))['draft']}"
+    for browser, known in ((one, True), (other, False)):
+        body = {"workflow": draft, "inputs": "{}"}
+        answer = call(browser, "run_workflow", body)
+        assert ("event: complete" in answer) is known, answer
+
+
+def call(browser: Browser, endpoint: str, body: Json) -> str:
+    """An endpoint called as curl does; the events of its answer."""
+    started = browser.http.post(f"/gradio_api/call/v2/{endpoint}", json=body)
+    id = started.json()["event_id"]
+    return browser.http.get(f"/gradio_api/call/{endpoint}/{id}").text
+
+
+def test_nobody_hears_the_answers_to_somebody_elses_calls(open_url: str) -> None:
+    one, other = Browser(open_url).enter(), Browser(open_url).enter()
+    body = {"workflow": json.dumps(saving("scene.png", "c")), "inputs": "{}"}
+    id = one.http.post("/gradio_api/call/v2/run_workflow", json=body).json()["event_id"]
+    assert other.http.get(f"/gradio_api/call/run_workflow/{id}").status_code == 403
+    assert "event: complete" in one.http.get(f"/gradio_api/call/run_workflow/{id}").text
+
+
+# A login for everything
+
+
+def routes_of(studio: Studio) -> list[tuple[str, str]]:
+    """Method and address of every route there is, Gradio's and ours."""
+    from ui.app import build
+
+    door = build(studio, Accounts(ACCOUNTS))
+    found: list[tuple[str, str]] = []
+    waiting = [(route, "") for route in door._app.routes]  # type: ignore[attr-defined]
+    while waiting:
+        route, prefix = waiting.pop()
+        inner = getattr(getattr(route, "app", None), "routes", None)
+        if inner is not None and not hasattr(route, "methods"):
+            waiting += [(item, prefix + route.path) for item in inner]
+        found += [(method, prefix + route.path) for method in getattr(route, "methods", None) or ()]
+    return found
+
+
+def test_without_the_login_nothing_is_there(locked: str, studio: Studio) -> None:
+    anna = logged_in(locked, "anna")
+    owned = everything_of(anna, 5)
+    asked = 0
+    for method, path in sorted(set(routes_of(studio))):
+        filled = path
+        for name in ("path:path", "path_or_url:path", "url_path:path"):
+            filled = filled.replace("{" + name + "}", owned["cached"].lstrip("/"))
+        filled = filled.replace("{run}", owned["run"]).replace("{id}", owned["result"]["id"])
+        filled = "".join(
+            part.partition("}")[2] if "}" in part else part for part in ("{" + filled).split("{")
+        )
+        nobody = Browser(locked)
+        answer = nobody.http.request(method, filled, content=b"{}" if method in ("POST", "PUT") else None)
+        asked += 1
+        if answer.status_code in (303, 401, 403, 404, 405):
+            continue
+        # What is left is the login itself, and what its page is made of.
+        assert filled.rstrip("/") in LOGIN_PAGE or filled.startswith(PARTS), (
+            method,
+            filled,
+            answer.status_code,
+        )
+        for secret in ("anna", owned["result"]["id"], owned["upload"]["ref"], "text_to_image", "toys/number"):
+            assert secret not in answer.text, (method, filled, secret)
+    assert asked > 60
+
+
+LOGIN_PAGE = ("", "/login", "/logout", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
+              "/gradio_api/theme.css", "/gradio_api/app_id")  # fmt: skip
+PARTS = ("/assets", "/static", "/svelte")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/config",
+        "/config/",
+        "/gradio_api/info",
+        "/gradio_api/openapi.json",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/queue/data?session_hash=x",
+        "/gradio_api/heartbeat/x",
+        "/kandinsky/canvas.js",
+        "/kandinsky/here",
+        "/kandinsky/template/picture/scene.png",
+        "//gradio_api/info",
+        "//kandinsky/here",
+    ],
+)
+def test_these_want_a_login(locked: str, path: str) -> None:
+    assert Browser(locked).http.get(locked + path).status_code in (401, 404)
+    nobody = Browser(locked)
+    nobody.http.cookies.set("kandinsky-visitor", "a" * 43)
+    nobody.http.cookies.set("access-token-unsecure-x", "a" * 22)
+    assert nobody.http.get(locked + path).status_code in (401, 404)
+
+
+def test_a_wrong_password_is_no_login(locked: str) -> None:
+    browser = Browser(locked)
+    for name, password in (("anna", "zwei"), ("carl", "eins"), ("", "")):
+        assert browser.login(name, password) in (400, 422)
+    assert browser.http.get("/kandinsky/here").status_code == 401
+
+
+def test_after_the_logout_nothing_is_there(locked: str) -> None:
+    browser = logged_in(locked, "anna")
+    assert browser.http.get("/kandinsky/here").status_code == 204
+    browser.http.get("/logout")
+    browser.http.cookies.clear()
+    assert browser.http.get("/kandinsky/here").status_code == 401
+
+
+def test_other_sites_cannot_make_a_browser_do_something(open_url: str) -> None:
+    browser = Browser(open_url).enter()
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    assert browser.http.post("/kandinsky/picture", content=picture(3), headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/proxy=http://127.0.0.1/",
+        "/gradio_api/file=http://127.0.0.1/",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=../../etc/passwd",
+        "/gradio_api/runs",
+        "/monitoring",
+        "/gradio_api/vibe-code/",
+        "/gradio_api/custom_component/x/server/component/y",
+        "/gradio_api/stream/a/b/c/playlist-file",
+    ],
+)
+def test_what_has_no_owner_is_closed(open_url: str, path: str) -> None:
+    assert Browser(open_url).enter().http.get(path).status_code in (403, 404)
+
+
+# What a workflow may read
+
+
+def test_closed_folders_stay_closed_below_open_ones(tmp_path: Path) -> None:
+    (tmp_path / "inputs").mkdir()
+    (tmp_path / "outputs" / "anna").mkdir(parents=True)
+    content = b"mine"
+    sha256 = hashlib.sha256(content).hexdigest()
+    (tmp_path / "inputs" / f"{sha256}.png").write_bytes(content)
+    (tmp_path / "outputs" / "anna" / "a.png").write_bytes(content)
+    (tmp_path / "open.png").write_bytes(content)
+    (tmp_path / "link.png").symlink_to(tmp_path / "outputs" / "anna" / "a.png")
+    closed = [tmp_path / "inputs", tmp_path / "outputs"]
+
+    def files(owns: bool) -> Files:
+        privacy = Privacy(closed, lambda _: owns)
+        return Files(None, [tmp_path], cwd=tmp_path, models=tmp_path / "models", privacy=privacy)
+
+    assert files(False).file(str(tmp_path / "open.png")).read() == content
+    for path in (f"inputs/{sha256}.png", "outputs/anna/a.png", "link.png"):
+        with pytest.raises(FileRefused, match="upload it"):
+            files(True).file(str(tmp_path / path))
+    for path in (f"{sha256}.png", f"sha256:{sha256}"):
+        with pytest.raises(FileRefused, match="upload it"):
+            files(False).file(path)
+    assert files(True).file(f"sha256:{sha256}").read() == content
+    with pytest.raises(FileRefused, match="upload it"):
+        files(True).file(f"{sha256}.png")
