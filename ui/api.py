@@ -35,24 +35,28 @@ _REQUEST = "_request"
 
 
 def add_endpoints(studio: Studio, calls: Calls) -> None:
-    """Add an endpoint for every template and every workflow that is saved now, and `/run_workflow`."""
+    """Add an endpoint for every template and every workflow that is saved now, and `/run_workflow`.
+
+    They stay as they are now. With a login, what lies directly in the folder of saved workflows is
+    everybody's to call.
+    """
     taken = {"run_workflow"}
     for name, workflow in _workflows(studio):
-        endpoint = _free(_identifier(name.partition(":")[2]), taken)
-        function = _endpoint(studio, calls, name, workflow)
+        endpoint = _free(_identifier(name), taken)
+        function = _endpoint(studio, calls, workflow)
         gr.api(function, api_name=endpoint, api_description=function.__doc__, concurrency_limit=None)
     gr.api(_run_workflow(studio, calls), api_name="run_workflow", concurrency_limit=None)
 
 
 def _workflows(studio: Studio) -> Iterator[tuple[str, Workflow]]:
     for template in templates():
-        yield f"template:{template.id}", studio.read(template.workflow)
+        yield template.id, studio.read(template.workflow)
     for saved in sorted(studio.library(_NOBODY).saved(), key=lambda item: item.name):
         with suppress(InvalidWorkflow):
-            yield f"saved:{saved.name}", studio.read(saved.workflow)
+            yield saved.name, studio.read(saved.workflow)
 
 
-def _endpoint(studio: Studio, calls: Calls, name: str, workflow: Workflow) -> Callable[..., Any]:
+def _endpoint(studio: Studio, calls: Calls, workflow: Workflow) -> Callable[..., Any]:
     """A function with the parameters that the workflow's interface has."""
     asked = fields(workflow, studio.catalogue)
     given_back = outputs(workflow, studio.catalogue)
@@ -70,7 +74,7 @@ def _endpoint(studio: Studio, calls: Calls, name: str, workflow: Workflow) -> Ca
     async def call(*arguments: Any) -> Any:
         request, *given = arguments
         values = dict(zip((field.name for field in asked), given, strict=True))
-        found = await _called(calls, owner_of(request), name, values)
+        found = await _called(calls, owner_of(request), workflow, values)
         back = [_plain(found.get(output.name)) for output in given_back]
         return back[0] if len(back) == 1 else tuple(back) or None
 
@@ -95,24 +99,28 @@ def _run_workflow(studio: Studio, calls: Calls) -> Callable[..., Any]:
         values = _json(inputs, "inputs")
         if not isinstance(values, dict):
             raise gr.Error("inputs must be the text of a JSON object", print_exception=False)
-        name = workflow
-        if workflow.lstrip().startswith("{"):
-            try:
-                read = studio.take_assets(owner, _json(workflow, "workflow"))
-                name = f"draft:{calls.draft(owner, read)}"
-            except InvalidWorkflow as invalid:
-                raise gr.Error(str(invalid.problems[0]), print_exception=False) from None
-        found = await _called(calls, owner, name, values)
-        return {key: _plain(value) for key, value in found.items()}
+        found = await to_thread.run_sync(_found, studio, calls, owner, workflow)
+        back = await _called(calls, owner, found, values)
+        return {key: _plain(value) for key, value in back.items()}
 
     run_workflow.__annotations__ = {"_request": gr.Request, "workflow": str, "inputs": str, "return": dict}
     return run_workflow
 
 
-async def _called(calls: Calls, owner: Owner, name: str, values: dict[str, Any]) -> dict[str, Any]:
+def _found(studio: Studio, calls: Calls, owner: Owner, workflow: str) -> Workflow:
+    try:
+        if workflow.lstrip().startswith("{"):
+            return studio.read(studio.take_assets(owner, _json(workflow, "workflow")))
+        return calls.find(owner, workflow)
+    except InvalidWorkflow as invalid:
+        raise gr.Error(str(invalid.problems[0]), print_exception=False) from None
+    except CallRefused as refused:
+        raise gr.Error(str(refused), print_exception=False) from None
+
+
+async def _called(calls: Calls, owner: Owner, workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
     """Run it and wait; what goes wrong is told as it is."""
     try:
-        workflow = await to_thread.run_sync(calls.find, owner, name)
         run = await to_thread.run_sync(calls.start, owner, workflow, values)
         return await calls.outputs(owner, run)
     except CallRefused as refused:
