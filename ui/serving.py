@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(studio: Studio, opened: socket.socket, host: str, accounts: Accounts | None = None) -> None:
     """Serve on an open socket, and say where; returns after Ctrl-C."""
+    # As Ctrl-C: what has to be tidied up is tidied up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server(studio, accounts) as serving:
         limit_memory()
         shown = f"[{host}]" if ":" in host else host
