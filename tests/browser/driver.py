@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -20,6 +21,8 @@ PATIENCE = 15.0
 RUN_PATIENCE = 120.0
 """Seconds that it may take for a picture."""
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
+
+_seeds = count(1000)
 
 
 @dataclass
@@ -200,6 +203,12 @@ class Canvas:
         """Open a workflow by dropping its file."""
         self.drop_file("test.json", json.dumps(workflow).encode(), "application/json")
 
+    def load_whole(self, workflow: dict[str, Any]) -> None:
+        """Open a workflow, and wait until it is there and known what would run."""
+        self.load(workflow)
+        self.until("it is open", lambda now: now["nodes"] == workflow["nodes"])
+        expect(self.page.locator("[data-plan]")).to_have_count(len(workflow["nodes"]))
+
     def drop_file(self, name: str, content: bytes, kind: str, at: tuple[float, float] | None = None) -> None:
         """Drop a file from outside onto the canvas."""
         x, y = at or self.middle(self.page.locator(".surface"))
@@ -222,6 +231,15 @@ def template(name: str) -> dict[str, Any]:
     """A workflow that comes with the package."""
     read: dict[str, Any] = json.loads((WORKFLOWS / f"{name}.json").read_text("utf-8"))
     return read
+
+
+def fresh_text_to_image(steps: int = 3) -> dict[str, Any]:
+    """The first template in few steps, with a seed that no other test has: nothing of it is in the cache."""
+    flow = template("text_to_image")
+    seed = next(_seeds)
+    flow["nodes"]["prior"]["params"] = {"seed": seed, "steps": 2}
+    flow["nodes"]["denoise"]["params"] = {"seed": seed, "steps": steps}
+    return flow
 
 
 def links(flow: dict[str, Any]) -> int:
