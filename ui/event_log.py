@@ -85,7 +85,7 @@ class EventLog:
 
     def _drop_older_preview(self, event: Event, number: int) -> None:
         node = event.get("node")
-        over = event["event"] in ("finished", "failed", "skipped")
+        over = event["event"] in ("failed", "skipped") or _shows(event)
         if node is None or not ("preview" in event or over):
             return
         older = self._previews.pop(node, None)
@@ -95,3 +95,9 @@ class EventLog:
             self._events[older] = {name: value for name, value in shown.items() if name != "preview"}
         if "preview" in event:
             self._previews[node] = number
+
+
+def _shows(event: Event) -> bool:
+    """Whether a node is done with a picture of its own; latents, say, have none but their last preview."""
+    outputs = event.get("outputs", {}) if event["event"] == "finished" else {}
+    return any("thumbnail" in summary for summary in outputs.values())

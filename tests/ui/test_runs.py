@@ -139,9 +139,12 @@ def test_of_the_previews_of_a_node_the_newest_is_kept() -> None:
     assert [event["step"] for event in events] == [0, 0, 1, 1, 2, 2]
     assert [event.get("preview") for event in events] == [None, None, "a1", "b1", None, None]
     held = events[2]
-    log.append({"event": "finished", "node": "a"})
+    log.append({"event": "finished", "node": "a", "outputs": {"image": {"thumbnail": "a"}}})
+    log.append(
+        {"event": "finished", "node": "b", "outputs": {"latents": {}}}
+    )  # there is nothing else to show
     events, _ = log.since(0)
-    assert [event.get("preview") for event in events] == [None, None, None, "b1", None, None, None]
+    assert [event.get("preview") for event in events] == [None, None, None, "b1", *[None] * 4]
     assert held["preview"] == "a1"  # what a reader holds does not change
 
 
