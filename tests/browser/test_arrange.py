@@ -225,6 +225,26 @@ def test_the_whole_graph_comes_into_view_and_the_map_leads_around(four: Canvas) 
     assert shown <= 1
 
 
+def test_panning_and_zooming_go_on_from_where_the_view_is(four: Canvas) -> None:
+    four.press("f")
+    x, y = four.empty_place()
+    zoom = four.page.locator(".surface").get_attribute("data-zoom")
+    before = four.node("prior").bounding_box()
+    four.drag((x, y), (x - 70, y + 40))
+    after = four.node("prior").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert (after["x"] - before["x"], after["y"] - before["y"]) == pytest.approx((-70, 40), abs=4)
+    assert four.page.locator(".surface").get_attribute("data-zoom") == zoom
+    # What lies under the pointer stays there.
+    four.press("0")
+    x, y = four.middle(four.node("prior"))
+    four.page.mouse.move(x, y)
+    four.page.mouse.wheel(0, 200)
+    expect(four.page.locator(".surface")).not_to_have_attribute("data-zoom", "1.000")
+    assert four.middle(four.node("prior")) == pytest.approx((x, y), abs=4)
+
+
 def test_searching_the_graph_goes_to_the_node(four: Canvas) -> None:
     four.press("Control+f")
     field = four.page.get_by_role("combobox", name="Title, type, or a word of a prompt")
