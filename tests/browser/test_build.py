@@ -85,7 +85,7 @@ def test_letters_typed_into_a_prompt_are_no_shortcuts(canvas: Canvas) -> None:
     prompt = canvas.node("prompt").get_by_role("textbox")
     before = canvas.nodes.count()
     prompt.click()
-    prompt.press("End")
+    prompt.press("Control+End")
     prompt.press_sequentially(" a map, Fg?")
     prompt.press("Backspace")
     canvas.until("typed", lambda flow: flow["nodes"]["prompt"]["params"]["text"].endswith(" a map, Fg"))

@@ -225,6 +225,11 @@ export class Session {
     this.editor.readOnly = true;
   }
 
+  async compareWithSaved(name: string): Promise<void> {
+    const theirs = await this.attempt(() => this.bridge.load(name));
+    if (theirs) this.look('compare', theirs.workflow, `what is saved as ${name}`);
+  }
+
   stopLooking(): void {
     this.looking = null;
     this.editor.readOnly = false;
