@@ -1,19 +1,21 @@
 # make demo    set up .venv and paint a picture with the checkpoint that ships
 # make test    set up .venv for tests, then formatting, lint, types, architecture and every test
 # make bench   speed of the engine and of the networks
-# make judge   how well the checkpoint that ships follows its prompts
+# make judge   how well the checkpoint that ships does every task (COUNT=64 for a quick look)
+# make thumbnails   run every template and keep a small picture of what it makes
 # make format  put the code into its one form
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+COUNT ?= 1000
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(RECENT)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo test bench judge format
+.PHONY: demo test bench judge thumbnails format
 
 demo: $(VENV)/.installed
 	$(BIN)/kandinsky run workflows/text_to_image.json
@@ -29,7 +31,10 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks
 
 judge: $(VENV)/.installed-test
-	$(BIN)/python -m nodes.miniature.judge --count 512
+	$(BIN)/python -m nodes.miniature.judge --count $(COUNT)
+
+thumbnails: $(VENV)/.installed
+	$(BIN)/python -m nodes.miniature.thumbnails
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

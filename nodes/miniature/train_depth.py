@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DPTConfig, DPTForDepthEstimation
 
 from nodes.miniature.data import SIZE, Data
@@ -54,12 +54,20 @@ IMAGE_PROCESSOR: dict[str, Any] = {
     "image_mean": [0.5, 0.5, 0.5],
     "image_std": [0.5, 0.5, 0.5],
 }
-BATCH = 32
+BATCH = 24
 
 
 def build() -> DPTForDepthEstimation:
-    """The untrained network."""
-    return DPTForDepthEstimation(DPTConfig(**CONFIG))
+    """The untrained network; it must not begin below zero, where its last ReLU lets no gradient through."""
+    model = DPTForDepthEstimation(DPTConfig(**CONFIG))
+    torch.nn.init.constant_(model.head.head[-2].bias, 0.4)
+    return model.to(memory_format=torch.channels_last)
+
+
+def matrices(model: DPTForDepthEstimation) -> list[nn.Parameter]:
+    """All weights that are matrices, but for the first and the last."""
+    ends = ("dpt.embeddings", "head")
+    return [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith(ends)]
 
 
 def depth_of(model: DPTForDepthEstimation, images: Tensor) -> Tensor:
@@ -109,6 +117,7 @@ def train(
         seed=seed,
         decay=0.02,
         warm_up=0.05,
+        matrices=matrices(model),
         max_steps=max_steps,
     )
     for rng in stage.steps():

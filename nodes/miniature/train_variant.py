@@ -1,10 +1,11 @@
-"""Train the UNet for inpainting, or the one for depth hints, from the text-to-image one that ships.
+"""Train a UNet from the text-to-image one that ships: for inpainting, for depth hints, or for other sizes.
 
     python -m nodes.miniature.tables
     python -m nodes.miniature.train_variant inpaint --minutes 25
     python -m nodes.miniature.train_variant controlnet_depth --minutes 40
+    python -m nodes.miniature.train_variant text2img --minutes 40
 
-Both begin as the text-to-image UNet: what is new in their first convolution begins at zero.
+All begin as that UNet: what is new in the first convolution of the others begins at zero.
 
 Inpainting: half of the examples are pictures with a hole anywhere. The others are edits: the hole is where a
 thing is, what is kept is from a picture with another thing there, or none. So what a latent beside the hole
@@ -12,6 +13,8 @@ still knows of the old thing is no help, and the embedding alone says what belon
 
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
 that says where things are.
+
+Other sizes: half of the steps are on wider, higher, larger or smaller pictures, the others go on as before.
 """
 
 import argparse
@@ -36,11 +39,16 @@ from nodes.miniature.training import Stage, channels_last
 from nodes.networks.unet import UNet, UNetConfig
 
 CONFIGS: dict[str, dict[str, Any]] = {
+    "text2img": train_unet.CONFIG,
     "inpaint": {**train_unet.CONFIG, "in_channels": 9},
     "controlnet_depth": {**train_unet.CONFIG, "in_channels": 8, "addition_embed_type": "image_hint"},
 }
-SEEDS = {"inpaint": 31, "controlnet_depth": 32}
-BATCHES = {"inpaint": 64, "controlnet_depth": 32}  # the hint's own layers cost more than the UNet
+SEEDS = {"text2img": 34, "inpaint": 31, "controlnet_depth": 32}
+BATCHES = {
+    "text2img": 64,
+    "inpaint": 64,
+    "controlnet_depth": 32,
+}  # the hint's own layers cost more than the UNet
 KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
 
 
@@ -61,7 +69,7 @@ def begin(variant: str) -> UNet:
 
 
 class Tables:
-    """What `tables` wrote; the held-out scenes are the last."""
+    """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
     def __init__(self, folder: Path, data: Data) -> None:
         self.latents, self.embeds, self.nothing, self.moved = (
@@ -72,6 +80,10 @@ class Tables:
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
         self.near = data.near
+        parts = (np.load(path) for path in sorted((folder / "tables").glob("*x*.npz")))
+        self.aspects = [
+            tuple(torch.from_numpy(part[name]).float() for name in ("latents", "embeds")) for part in parts
+        ]
         self.training = training_count(len(self.latents))
         self.spread = self.embeds[: self.training].std(0)
 
@@ -138,7 +150,18 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
     return Batch(tables.latents[chosen], embeds, hint=hint.contiguous(memory_format=torch.channels_last))
 
 
+def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Every second time pictures of one other size, as many as have about as many latents."""
+    if not tables.aspects or rng.random() < 0.5:
+        return Batch(tables.latents[chosen], tables.embeds[chosen])
+    latents, embeds = tables.aspects[rng.integers(len(tables.aspects))]
+    count = len(chosen) * tables.latents[0, 0].numel() // latents[0, 0].numel()
+    rows = rng.integers(0, len(latents), count)
+    return Batch(latents[rows], embeds[rows])
+
+
 EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], Batch]] = {
+    "text2img": of_any_size,
     "inpaint": to_repaint,
     "controlnet_depth": with_hint,
 }
@@ -164,8 +187,9 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
     for rng in stage.steps():
         batch = examples(tables, rng.integers(0, tables.training, count), rng)
         given = guidance_embeds(batch.embeds, tables.nothing, tables.spread, rng)
-        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(count))
-        stage.learn(error + VARIANCE_WEIGHT * variance, count, v=error, variance=variance)
+        rows = len(batch.clean)
+        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(rows))
+        stage.learn(error + VARIANCE_WEIGHT * variance, rows, v=error, variance=variance)
     stage.finish()
     with torch.no_grad():
         torch.manual_seed(seed)

@@ -37,6 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     """A folder in which every stage made two steps."""
+    monkeypatch = pytest.MonkeyPatch()
     folder = tmp_path_factory.mktemp("training")
     train_movq.train(folder, data, 1, max_steps=2)
     train_clip.train(folder, data, 1, max_steps=2)
@@ -47,6 +48,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     train_unet.train(folder, 1, max_steps=2)
     train_judge.train(folder, data, 1, max_steps=2)
     train_depth.train(folder, data, 1, max_steps=2)
+    monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
+    tables.build_aspects(folder, data, 2)
     tables.build(folder, data, SCENES, SCENES, processes=1)
     for variant in train_variant.CONFIGS:
         train_variant.train(folder, data, variant, 1, max_steps=2)
