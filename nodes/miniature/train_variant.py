@@ -2,7 +2,8 @@
 
     python -m nodes.miniature.tables
     python -m nodes.miniature.train_variant inpaint --minutes 25
-    python -m nodes.miniature.train_variant controlnet_depth --minutes 40
+    python -m nodes.miniature.train_hint
+    python -m nodes.miniature.train_variant controlnet_depth --minutes 25
     python -m nodes.miniature.train_variant text2img --minutes 40
 
 All begin as that UNet: what is new in the first convolution of the others begins at zero.
@@ -12,7 +13,7 @@ thing is, what is kept is from a picture with another thing there, or none. So w
 still knows of the old thing is no help, and the embedding alone says what belongs there.
 
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
-that says where things are.
+that says where things are. The hint block is trained already; the UNet sees what it said of each scene.
 
 Other sizes: half of the steps are on wider, higher, larger or smaller pictures, the others go on as before.
 """
@@ -27,15 +28,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodes.masking import eroded
-from nodes.miniature import train_unet
+from nodes.miniature import train_hint, train_unet
 from nodes.miniature.data import WORK, Data, load, training_count
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.parallel import together
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
-from nodes.miniature.training import Stage, channels_last
+from nodes.miniature.training import Stage, channels_last, load_averaged
 from nodes.networks.unet import UNet, UNetConfig
 
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -44,11 +45,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "controlnet_depth": {**train_unet.CONFIG, "in_channels": 8, "addition_embed_type": "image_hint"},
 }
 SEEDS = {"text2img": 34, "inpaint": 31, "controlnet_depth": 32}
-BATCHES = {
-    "text2img": 64,
-    "inpaint": 64,
-    "controlnet_depth": 32,
-}  # the hint's own layers cost more than the UNet
+BATCH = 64
 KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
 
 
@@ -63,8 +60,17 @@ def begin(variant: str) -> UNet:
     weights = load_file(WEIGHTS / "decoder" / "unet" / "diffusion_pytorch_model.safetensors")
     first = torch.zeros_like(model.conv_in.weight)
     first[:, : weights["conv_in.weight"].shape[1]] = weights["conv_in.weight"]
-    own = {name: value for name, value in model.state_dict().items() if "input_hint_block" in name}
-    model.load_state_dict({**weights, **own, "conv_in.weight": first})
+    if model.config.addition_embed_type == "image_hint":
+        model.add_embedding.input_hint_block = nn.Identity()
+    model.load_state_dict({**weights, "conv_in.weight": first})
+    return model
+
+
+def finished(folder: Path, variant: str) -> UNet:
+    """The network of a variant with the averaged weights of its stages."""
+    model = load_averaged(begin(variant), folder / f"unet_{variant}.state")
+    if variant == "controlnet_depth":
+        model.add_embedding.input_hint_block = train_hint.trained(folder)
     return model
 
 
@@ -79,7 +85,9 @@ class Tables:
             _table(folder, name) for name in ("edited_latents", "edited_embeds")
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
-        self.near = data.near
+        hints = folder / "hint.state"
+        near = np.array(data.near[: len(self.latents)])
+        self.hints = train_hint.features(train_hint.trained(folder), near) if hints.exists() else None
         parts = (np.load(path) for path in sorted((folder / "tables").glob("*x*.npz")))
         self.aspects = [
             tuple(torch.from_numpy(part[name]).float() for name in ("latents", "embeds")) for part in parts
@@ -145,13 +153,12 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
     """Pictures with their depth; every second embedding is of the same things in other places."""
     elsewhere = torch.from_numpy(rng.random((len(chosen), 1)) < 0.5)
     embeds = torch.where(elsewhere, tables.moved[chosen], tables.embeds[chosen])
-    near = torch.from_numpy(np.stack([tables.near[number] for number in chosen]))
-    hint = near[:, None].float().div(255).expand(-1, 3, -1, -1)
-    return Batch(tables.latents[chosen], embeds, hint=hint.contiguous(memory_format=torch.channels_last))
+    assert tables.hints is not None, "train_hint comes first"
+    return Batch(tables.latents[chosen], embeds, hint=tables.hints[chosen])
 
 
 def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-    """Every second time pictures of one other size, as many as have about as many latents."""
+    """Every second time pictures of one other size, as many as together have as many latents."""
     if not tables.aspects or rng.random() < 0.5:
         return Batch(tables.latents[chosen], tables.embeds[chosen])
     latents, embeds = tables.aspects[rng.integers(len(tables.aspects))]
@@ -169,7 +176,7 @@ EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], B
 
 def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
     """Train, or go on training; returns the network with averaged weights."""
-    seed, count, examples = SEEDS[variant], BATCHES[variant], EXAMPLES[variant]
+    seed, examples = SEEDS[variant], EXAMPLES[variant]
     torch.manual_seed(seed)
     model, diffusion, tables = begin(variant), Diffusion(), Tables(folder, data)
     stage = Stage(
@@ -185,7 +192,7 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
         max_steps=max_steps,
     )
     for rng in stage.steps():
-        batch = examples(tables, rng.integers(0, tables.training, count), rng)
+        batch = examples(tables, rng.integers(0, tables.training, BATCH), rng)
         given = guidance_embeds(batch.embeds, tables.nothing, tables.spread, rng)
         rows = len(batch.clean)
         error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(rows))

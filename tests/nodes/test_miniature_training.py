@@ -12,6 +12,7 @@ from nodes.miniature import (
     tables,
     train_clip,
     train_depth,
+    train_hint,
     train_judge,
     train_movq,
     train_prior,
@@ -51,6 +52,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
     tables.build_aspects(folder, data, 2)
     tables.build(folder, data, SCENES, SCENES, processes=1)
+    train_hint.train(folder, data, 1, max_steps=2)
     for variant in train_variant.CONFIGS:
         train_variant.train(folder, data, variant, 1, max_steps=2)
     return folder
