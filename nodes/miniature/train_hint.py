@@ -48,7 +48,11 @@ def as_hint(near: NDArray[np.uint8]) -> Tensor:
 @torch.no_grad()
 def features(block: nn.Module, near: NDArray[np.uint8]) -> Tensor:
     """What the block says of depth maps (N, 128, 128): (N, 4, 16, 16)."""
-    return torch.cat([block(as_hint(near[start : start + BATCH])) for start in range(0, len(near), BATCH)])
+    parts = []
+    for start in range(0, len(near), BATCH):
+        with torch.autocast("cpu", torch.bfloat16):
+            parts.append(block(as_hint(near[start : start + BATCH])).float())
+    return torch.cat(parts)
 
 
 def train(
@@ -81,9 +85,20 @@ def trained(folder: Path) -> nn.Sequential:
     return load_averaged(build(), folder / "hint.state")
 
 
+def describe(folder: Path, data: Data) -> None:
+    """Write hints.npy: what the trained block says of the scenes that have latents."""
+    near = np.array(data.near[: len(np.load(folder / "latents.npy"))])
+    np.save(folder / "hints.npy", features(trained(folder), near).numpy())
+
+
+def _run(folder: Path, data: Data, minutes: float) -> None:
+    train(folder, data, minutes)
+    describe(folder, data)
+
+
 def main() -> None:
-    """Command line: train the hint block."""
-    run_stage(__doc__, 3, train)
+    """Command line: train the hint block, and let it describe the scenes."""
+    run_stage(__doc__, 3, _run)
 
 
 if __name__ == "__main__":

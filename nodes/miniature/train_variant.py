@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from nodes.masking import eroded
 from nodes.miniature import train_hint, train_unet
-from nodes.miniature.data import WORK, Data, load, training_count
+from nodes.miniature.data import WORK, training_count
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.parallel import together
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
@@ -77,7 +77,7 @@ def finished(folder: Path, variant: str) -> UNet:
 class Tables:
     """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
-    def __init__(self, folder: Path, data: Data) -> None:
+    def __init__(self, folder: Path) -> None:
         self.latents, self.embeds, self.nothing, self.moved = (
             _table(folder, name) for name in ("latents", "embeds", "nothing", "moved_embeds")
         )
@@ -85,12 +85,10 @@ class Tables:
             _table(folder, name) for name in ("edited_latents", "edited_embeds")
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
-        hints = folder / "hint.state"
-        near = np.array(data.near[: len(self.latents)])
-        self.hints = train_hint.features(train_hint.trained(folder), near) if hints.exists() else None
-        parts = (np.load(path) for path in sorted((folder / "tables").glob("*x*.npz")))
+        self.hints = _table(folder, "hints") if (folder / "hints.npy").exists() else None
+        parts = [np.load(path) for path in sorted((folder / "tables").glob("*x*.npz"))]
         self.aspects = [
-            tuple(torch.from_numpy(part[name]).float() for name in ("latents", "embeds")) for part in parts
+            (torch.from_numpy(part["latents"]).float(), torch.from_numpy(part["embeds"])) for part in parts
         ]
         self.training = training_count(len(self.latents))
         self.spread = self.embeds[: self.training].std(0)
@@ -174,11 +172,11 @@ EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], B
 }
 
 
-def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
+def train(folder: Path, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
     """Train, or go on training; returns the network with averaged weights."""
     seed, examples = SEEDS[variant], EXAMPLES[variant]
     torch.manual_seed(seed)
-    model, diffusion, tables = begin(variant), Diffusion(), Tables(folder, data)
+    model, diffusion, tables = begin(variant), Diffusion(), Tables(folder)
     stage = Stage(
         f"unet_{variant}",
         model,
@@ -207,10 +205,6 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
     return model
 
 
-def _train_here(variant: str, minutes: float) -> None:
-    train(WORK, load(), variant, minutes)
-
-
 def main() -> None:
     """Command line: train a variant."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -218,7 +212,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    together(_train_here, (arguments.variant, arguments.minutes), arguments.processes)
+    together(train, (WORK, arguments.variant, arguments.minutes), arguments.processes)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     tables.build_aspects(folder, data, 2)
     tables.build(folder, data, SCENES, SCENES, processes=1)
     train_hint.train(folder, data, 1, max_steps=2)
+    train_hint.describe(folder, data)
     for variant in train_variant.CONFIGS:
-        train_variant.train(folder, data, variant, 1, max_steps=2)
+        train_variant.train(folder, variant, 1, max_steps=2)
     return folder
 
 
