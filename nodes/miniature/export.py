@@ -31,7 +31,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 METRICS = Path(__file__).parent / "metrics"
 STAGES = (
     "movq", "movq_decoder", "clip", "prior", "unet", "unet_text2img", "unet_inpaint",
-    "hint", "unet_controlnet_depth", "depth", "judge",
+    "unet_controlnet_depth", "depth", "judge",
 )  # fmt: skip
 
 PRIOR_INDEX = {

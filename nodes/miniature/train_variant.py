@@ -2,18 +2,18 @@
 
     python -m nodes.miniature.tables
     python -m nodes.miniature.train_variant inpaint --minutes 25
-    python -m nodes.miniature.train_hint
     python -m nodes.miniature.train_variant controlnet_depth --minutes 25
     python -m nodes.miniature.train_variant text2img --minutes 40
 
-All begin as that UNet: what is new in the first convolution of the others begins at zero.
+All begin as that UNet: what is new in the first convolution begins at zero for inpainting, and small for
+hints, where zeros would take most of so short a training to grow.
 
 Inpainting: half of the examples are pictures with a hole anywhere. The others are edits: the hole is where a
 thing is, what is kept is from a picture with another thing there, or none. So what a latent beside the hole
 still knows of the old thing is no help, and the embedding alone says what belongs there.
 
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
-that says where things are. The hint block is trained already; the UNet sees what it said of each scene.
+that says where things are. The hint block needs no training (see `hints`); the UNet sees what it says.
 
 Other sizes: half of the steps are on wider, higher, larger or smaller pictures, the others go on as before.
 """
@@ -31,8 +31,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from nodes.masking import eroded
-from nodes.miniature import train_hint, train_unet
-from nodes.miniature.data import WORK, training_count
+from nodes.miniature import hints, train_unet
+from nodes.miniature.data import WORK, Data, load, training_count
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.parallel import together
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
@@ -46,6 +46,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 SEEDS = {"text2img": 34, "inpaint": 31, "controlnet_depth": 32}
 BATCH = 64
+HINT_START = 0.03  # spread of the first weights of the hint's channels; the others' is about 0.1
 KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
 
 
@@ -61,6 +62,7 @@ def begin(variant: str) -> UNet:
     first = torch.zeros_like(model.conv_in.weight)
     first[:, : weights["conv_in.weight"].shape[1]] = weights["conv_in.weight"]
     if model.config.addition_embed_type == "image_hint":
+        first[:, weights["conv_in.weight"].shape[1] :].normal_(std=HINT_START)
         model.add_embedding.input_hint_block = nn.Identity()
     model.load_state_dict({**weights, "conv_in.weight": first})
     return model
@@ -70,14 +72,14 @@ def finished(folder: Path, variant: str) -> UNet:
     """The network of a variant with the averaged weights of its stages."""
     model = load_averaged(begin(variant), folder / f"unet_{variant}.state")
     if variant == "controlnet_depth":
-        model.add_embedding.input_hint_block = train_hint.trained(folder)
+        model.add_embedding.input_hint_block = hints.build()
     return model
 
 
 class Tables:
     """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, data: Data) -> None:
         self.latents, self.embeds, self.nothing, self.moved = (
             _table(folder, name) for name in ("latents", "embeds", "nothing", "moved_embeds")
         )
@@ -85,7 +87,7 @@ class Tables:
             _table(folder, name) for name in ("edited_latents", "edited_embeds")
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
-        self.hints = _table(folder, "hints") if (folder / "hints.npy").exists() else None
+        self.hints = hints.features(data.near[: len(self.latents)])
         parts = [np.load(path) for path in sorted((folder / "tables").glob("*x*.npz"))]
         self.aspects = [
             (torch.from_numpy(part["latents"]).float(), torch.from_numpy(part["embeds"])) for part in parts
@@ -151,7 +153,6 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
     """Pictures with their depth; every second embedding is of the same things in other places."""
     elsewhere = torch.from_numpy(rng.random((len(chosen), 1)) < 0.5)
     embeds = torch.where(elsewhere, tables.moved[chosen], tables.embeds[chosen])
-    assert tables.hints is not None, "train_hint comes first"
     return Batch(tables.latents[chosen], embeds, hint=tables.hints[chosen])
 
 
@@ -172,11 +173,11 @@ EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], B
 }
 
 
-def train(folder: Path, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
+def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
     """Train, or go on training; returns the network with averaged weights."""
     seed, examples = SEEDS[variant], EXAMPLES[variant]
     torch.manual_seed(seed)
-    model, diffusion, tables = begin(variant), Diffusion(), Tables(folder)
+    model, diffusion, tables = begin(variant), Diffusion(), Tables(folder, data)
     stage = Stage(
         f"unet_{variant}",
         model,
@@ -205,6 +206,11 @@ def train(folder: Path, variant: str, minutes: float, max_steps: int | None = No
     return model
 
 
+def train_here(variant: str, minutes: float) -> None:
+    """Train in the usual folder: what each of several processes does."""
+    train(WORK, load(), variant, minutes)
+
+
 def main() -> None:
     """Command line: train a variant."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -212,7 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    together(train, (WORK, arguments.variant, arguments.minutes), arguments.processes)
+    together(train_here, (arguments.variant, arguments.minutes), arguments.processes)
 
 
 if __name__ == "__main__":

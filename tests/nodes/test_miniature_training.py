@@ -3,16 +3,17 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nodes.miniature import (
     encode,
+    hints,
     judge_tasks,
     tables,
     train_clip,
     train_depth,
-    train_hint,
     train_judge,
     train_movq,
     train_prior,
@@ -52,10 +53,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
     tables.build_aspects(folder, data, 2)
     tables.build(folder, data, SCENES, SCENES, processes=1)
-    train_hint.train(folder, data, 1, max_steps=2)
-    train_hint.describe(folder, data)
     for variant in train_variant.CONFIGS:
-        train_variant.train(folder, variant, 1, max_steps=2)
+        train_variant.train(folder, data, variant, 1, max_steps=2)
     return folder
 
 
@@ -119,6 +118,16 @@ def test_whitening_changes_nothing_but_the_latents() -> None:
     assert channels.mean(1).abs().max() < 1e-3
     correlation = torch.cov(channels)
     assert (correlation - torch.diag(correlation.diag())).abs().max() < 1e-2
+
+
+def test_the_hint_block_gives_each_latent_the_quarters_of_its_depth() -> None:
+    near = np.random.default_rng(0).integers(0, 256, (2, 48, 64), dtype=np.uint8)
+    hint = torch.from_numpy(near)[:, None].float().div(255).expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        said = hints.build()(hint)
+        halved = hints.build().half().float()(hint)
+    torch.testing.assert_close(said, hints.features(near), atol=1e-5, rtol=0)
+    torch.testing.assert_close(halved, said, atol=2e-3, rtol=0)
 
 
 def test_a_stage_goes_on_where_it_stopped(tmp_path: Path) -> None:
