@@ -2,19 +2,21 @@
 # make ui      set up .venv and open the canvas at http://127.0.0.1:7860
 # make test    set up .venv for tests, then formatting, lint, types, architecture and every test
 # make bench   speed of the engine and of the networks
-# make judge   how well the checkpoint that ships follows its prompts
+# make judge   how well the checkpoint that ships does every task (COUNT=64 for a quick look)
+# make thumbnails   run every template and keep a small picture of what it makes
 # make format  put the code into its one form
 
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+COUNT ?= 1000
 
 RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c '$(RECENT)' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: demo ui test bench judge format
+.PHONY: demo ui test bench judge thumbnails format
 
 demo: $(VENV)/.installed
 	$(BIN)/kandinsky run workflows/text_to_image.json
@@ -33,7 +35,10 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python -m tests.benchmarks
 
 judge: $(VENV)/.installed-test
-	$(BIN)/python -m nodes.miniature.judge --count 512
+	$(BIN)/python -m nodes.miniature.judge --count $(COUNT)
+
+thumbnails: $(VENV)/.installed
+	$(BIN)/python -m nodes.miniature.thumbnails
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

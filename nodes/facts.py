@@ -69,6 +69,7 @@ def misfits(
                 if type(wanted) is int and wanted != width:
                     message = f"the {array.replace('_', ' ')} of this wire have {width} numbers a row"
                     yield Complaint(port, message, f"{wanted}, which the {taker} takes: another encoder's")
+                    break  # the other arrays of the same wire would say the same
 
 
 def _numbers(stated: Mapping[str, Any]) -> dict[str, int]:

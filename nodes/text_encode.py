@@ -75,6 +75,8 @@ def _encode(
     """What `read` makes of the tokens of B prompts, a few at once: pooled (B, D), hidden states (B, L, E)."""
     import torch
 
+    from nodes.batches import check_room
+
     pooled, hidden = [], []
     with torch.inference_mode():
         for i in range(0, len(tokens.ids), ROWS_AT_ONCE):
@@ -82,6 +84,7 @@ def _encode(
             rows = (torch.from_numpy(array[i : i + ROWS_AT_ONCE]) for array in (tokens.ids, tokens.mask))
             ids, mask = (row.to(device) for row in rows)
             some = read(ids, mask)
+            check_room("the text embeds", (len(tokens.ids), *some[1].shape[1:]))
             pooled.append(some[0])
             hidden.append(some[1])
     return torch.cat(pooled), torch.cat(hidden)

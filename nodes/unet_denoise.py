@@ -87,10 +87,13 @@ def unet_denoise(
     images_per_prompt: Copies = 1,
     progress: Progress,
 ) -> Latents:
-    """Paint: take the noise away, step by step, so that a picture of the image embeds is left.
+    """Paint: take the noise away, step by step, so that a picture of the embeds is left.
 
     With latents it starts from a picture (see strength), with a mask it repaints only a part of it, and with
     a depth hint it keeps the layout. Where a checkpoint does not take one of these, the error says so.
+
+    Guidance g leads away from the prediction n for the negative embeds, through p for the others: Kandinsky 2
+    goes to n + g (p - n), Kandinsky 3, as its paper counts, to n + (g + 1) (p - n). Both do so for g above 1.
     """
     from nodes.denoise import denoise
     from nodes.denoise_task import Span, picture_size, prepare

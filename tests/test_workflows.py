@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import graph
 from graph.catalogue import installed
@@ -15,6 +16,7 @@ from graph.overrides import override
 from graph.plan import check
 from graph.workflow import Workflow, load, save
 from nodes.checkpoints.residency import residency
+from nodes.miniature.thumbnails import LONGEST_SIDE, templates, thumbnail
 from tests.template_checkpoints import TEMPLATES, sources
 
 FOLDER = Path(__file__).parents[1] / "workflows"
@@ -94,6 +96,26 @@ def test_a_template_runs_and_all_of_it_is_kept(template: str, root: Path, tmp_pa
     ran = {event["node"] for event in events if event["event"] == "started"}
     free = ("load_prior", "load_decoder", "load_kandinsky3", "load_lora", "save_image")
     assert {program.workflow.nodes[id].type for id in ran} <= {*free}
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "thumbnails").iterdir()), ids=lambda path: path.stem)
+def test_a_template_has_a_small_picture_of_what_it_makes(path: Path) -> None:
+    with Image.open(path) as picture:
+        assert picture.format == "WEBP"
+        assert 64 <= max(picture.size) <= LONGEST_SIDE
+
+
+def test_there_is_no_other_thumbnail() -> None:
+    assert {path.stem for path in (FOLDER / "thumbnails").iterdir()} <= {path.stem for path in templates()}
+
+
+@pytest.mark.parametrize("template", ["text_to_image", "inpainting", "image_variations"])
+def test_a_thumbnail_is_what_its_template_makes(template: str) -> None:
+    with Image.open(FOLDER / "thumbnails" / f"{template}.webp") as picture:
+        kept = np.asarray(picture.convert("RGB"), np.float32)
+    made = np.asarray(thumbnail(FOLDER / f"{template}.json"), np.float32)
+    assert kept.shape == made.shape
+    assert np.abs(kept - made).mean() < 4  # WebP loses a little
 
 
 def test_another_seed_is_another_picture(root: Path, tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def _models(options: argparse.Namespace) -> int:
     except (Unavailable, ValueError, OSError) as error:
         raise Refused(one_line(error)) from None
     if not found:
-        raise Refused(f"{options.path} is no checkpoint: no part of it has a config.json")
+        raise Refused(f"{one_line(options.path)} is no checkpoint: no part of it has a config.json")
     rows: list[tuple[str, ...]] = [("PART", "WHAT", "SIZE", "SAVED AS")]
     for part in found:
         size = part.size
@@ -220,9 +220,12 @@ def _models(options: argparse.Namespace) -> int:
             if size
             else ("", "")
         )
-        rows.append((one_line(part.part), one_line(part.what or part.problem), *measured))
+        rows.append((one_line(part.part), one_line(part.what or "broken"), *measured))
     print(table(rows))
-    return INVALID if any(part.problem for part in found) else DONE
+    broken = [part for part in found if part.problem]
+    for part in broken:
+        print(f"{one_line(part.part)}: {one_line(part.problem)}")
+    return INVALID if broken else DONE
 
 
 def _convert(options: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ DEFAULT_LATENT_CHANNELS = 4
 MOST_LEVELS = 8
 PRIOR_DEFAULTS = {"steps": 25, "guidance": 4.0}
 KANDINSKY3_DEFAULTS = {"width": 1024, "height": 1024, "steps": 25, "guidance": 3.0, "scheduler": None}
+FLASH = "unet_flash"  # only its folder tells that a UNet is one of few steps
 FLASH_DEFAULTS = {**KANDINSKY3_DEFAULTS, "steps": 4, "guidance": 1.0, "scheduler": "flash"}
 DECODER_DEFAULTS = {"width": 512, "height": 512, "steps": 100, "guidance": 4.0, "scheduler": None}
 
@@ -88,7 +89,8 @@ def unet_kind(config: Mapping[str, Any], where: Path) -> tuple[str, str]:
     Raises CheckpointError for a UNet that is none of Kandinsky's.
     """
     if config.get("_class_name") == "Kandinsky3UNet":
-        return "3", {4: "text2img", 9: "inpaint"}.get(_channels(config, where), "text2img")
+        inpaints = _channels(config, where) == 9
+        return "3", "inpaint" if inpaints else "flash" if where.parent.name == FLASH else "text2img"
     projection, addition = config.get("encoder_hid_dim_type"), config.get("addition_embed_type")
     systems = {"image_proj": "2.2", "text_image_proj": "2.1", "two_text_proj": "2.0"}
     system = systems.get(str(projection))
@@ -121,17 +123,16 @@ def choose_unet(checkpoint: Checkpoint, variant: str) -> tuple[str, str, str]:
     """The folder, system and variant of the UNet to use; of several, the one of `variant`.
 
     Several UNets lie side by side as `unet`, `unet_inpaint`, `unet_controlnet_depth`, `unet_flash` and share
-    the MoVQ. Only its folder tells that a UNet is one of few steps: otherwise it is as any other.
+    the MoVQ.
     """
     found: dict[str, tuple[str, str, str]] = {}
     if checkpoint.root.is_file():
         system, kind = unet_kind(read_config(checkpoint, "unet"), checkpoint.root)
         found[kind] = ("unet", system, kind)
-    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth", "unet_flash"):
+    for folder in ("unet", "unet_inpaint", "unet_controlnet_depth", FLASH):
         path = checkpoint.find(f"{folder}/config.json")
         if path is not None:
             system, kind = unet_kind(read_json(path), path)
-            kind = "flash" if folder == "unet_flash" else kind
             found.setdefault(kind, (folder, system, kind))
     if not found:
         where = f"checkpoint {checkpoint.source} ({checkpoint.root})"

@@ -30,7 +30,8 @@ from nodes.miniature.training import load_averaged
 WEIGHTS = Path(__file__).parent / "weights"
 METRICS = Path(__file__).parent / "metrics"
 STAGES = (
-    "movq", "movq_decoder", "clip", "prior", "unet", "unet_inpaint", "unet_controlnet_depth", "depth", "judge"
+    "movq", "movq_decoder", "clip", "prior", "unet", "unet_text2img", "unet_inpaint",
+    "unet_controlnet_depth", "depth", "judge",
 )  # fmt: skip
 
 PRIOR_INDEX = {
@@ -138,9 +139,9 @@ def export_decoder(folder: Path, root: Path, data: Data) -> None:
 
 
 def export_variant(folder: Path, root: Path, variant: str) -> None:
-    """The UNet of a variant, beside the text-to-image one."""
-    name = f"unet_{variant}"
-    model = load_averaged(train_variant.build(variant), folder / f"{name}.state")
+    """The UNet of a variant, beside the text-to-image one or in its place."""
+    model = train_variant.finished(folder, variant)
+    name = "unet" if variant == "text2img" else f"unet_{variant}"
     write_weights(root / "decoder" / name / "diffusion_pytorch_model.safetensors", model)
     write_json(root / "decoder" / name / "config.json", train_variant.CONFIGS[variant])
 

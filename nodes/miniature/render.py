@@ -48,13 +48,13 @@ class Picture:
     ids: NDArray[np.uint8]
 
 
-def render(scene: Scene, size: int = 128) -> Picture:
-    """Draw a scene as a square picture of `size` pixels."""
+def render(scene: Scene, size: int = 128, width: int | None = None, height: int | None = None) -> Picture:
+    """Draw a scene as a square picture of `size` pixels, or with what a wider or higher one shows around."""
     light = np.array(
         [*scene.sun, math.sin(scene.sun_azimuth), math.cos(scene.sun_azimuth), scene.eye_height], np.float32
     )
     world = (scene.objects, scene.colours, scene.ground, scene.sky, light, scene.pattern)
-    return Picture(*_draw(size, *world))
+    return Picture(*_draw(width or size, height or size, size, *world))
 
 
 @njit(fastmath=True, cache=True)
@@ -164,9 +164,9 @@ def _shadow(point, sun, objects, radius):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=True, cache=True)
-def _trace(column, row, size, objects, colours, ground, sky, light, pattern):  # type: ignore[no-untyped-def]
-    """Colour, depth and object number seen through one point of the picture."""
-    u, v = (column / size - 0.5) * 2 * HALF_WIDTH, (0.5 - row / size) * 2 * HALF_WIDTH
+def _trace(x, y, size, objects, colours, ground, sky, light, pattern):  # type: ignore[no-untyped-def]
+    """Colour, depth and object number seen through a point x pixels right of, y below the middle."""
+    u, v = x / size * 2 * HALF_WIDTH, -y / size * 2 * HALF_WIDTH
     cos, sin = math.cos(PITCH), math.sin(PITCH)
     ray = np.array([u, v * cos + sin, cos - v * sin])
     ray /= math.sqrt((ray * ray).sum())
@@ -178,7 +178,7 @@ def _trace(column, row, size, objects, colours, ground, sky, light, pattern):  #
             depth, which, part = t, number, seen
     floor = -eye[1] / ray[1] if ray[1] < -1e-4 else 1e9
     if min(depth, floor) > HORIZON_DEPTH:
-        r, g, b = _sky(ray, column, row, size, sky, light, pattern)
+        r, g, b = _sky(ray, x + size / 2, y + size / 2, size, sky, light, pattern)
         return r, g, b, HORIZON_DEPTH, 0
     if floor < depth:
         depth, which = floor, -1
@@ -216,18 +216,19 @@ def _trace(column, row, size, objects, colours, ground, sky, light, pattern):  #
 
 
 @njit(fastmath=True, cache=True)
-def _draw(size, objects, colours, ground, sky, light, pattern):  # type: ignore[no-untyped-def]
+def _draw(width, height, size, objects, colours, ground, sky, light, pattern):  # type: ignore[no-untyped-def]
     """Trace every pixel once, then those on an edge four times more (antialiasing)."""
-    raw = np.zeros((size, size, 3), np.float32)
-    depth = np.zeros((size, size), np.float32)
-    ids = np.zeros((size, size), np.uint8)
-    for j in range(size):
-        for i in range(size):
-            r, g, b, d, n = _trace(i + 0.5, j + 0.5, size, objects, colours, ground, sky, light, pattern)
+    raw = np.zeros((height, width, 3), np.float32)
+    depth = np.zeros((height, width), np.float32)
+    ids = np.zeros((height, width), np.uint8)
+    left, top = 0.5 - width / 2, 0.5 - height / 2
+    for j in range(height):
+        for i in range(width):
+            r, g, b, d, n = _trace(i + left, j + top, size, objects, colours, ground, sky, light, pattern)
             raw[j, i, 0], raw[j, i, 1], raw[j, i, 2], depth[j, i], ids[j, i] = r, g, b, d, n
     image = raw.copy()
-    for j in range(1, size - 1):
-        for i in range(1, size - 1):
+    for j in range(1, height - 1):
+        for i in range(1, width - 1):
             step = 0.0
             for c in range(3):
                 step += abs(raw[j, i, c] - raw[j, i + 1, c]) + abs(raw[j, i, c] - raw[j + 1, i, c])
@@ -241,7 +242,7 @@ def _draw(size, objects, colours, ground, sky, light, pattern):  # type: ignore[
             if border or step > 0.3:
                 image[j, i] = 0
                 for k in range(4):
-                    x, y = i + 0.25 + 0.5 * (k % 2), j + 0.25 + 0.5 * (k // 2)
+                    x, y = i + left - 0.25 + 0.5 * (k % 2), j + top - 0.25 + 0.5 * (k // 2)
                     r, g, b, _, _ = _trace(x, y, size, objects, colours, ground, sky, light, pattern)
                     image[j, i, 0] += r * 0.25
                     image[j, i, 1] += g * 0.25

@@ -1,10 +1,12 @@
 """What the shipped checkpoint makes of the scenes, for stages that go on from it.
 
-    python -m nodes.miniature.tables --count 16000 --edits 8000
+    python -m nodes.miniature.tables --count 16000 --edits 5000 --aspects 500
 
 For the first scenes of the training set: their latents and image embeddings, and the embeddings of the same
 things moved to other places. For the first of these also an edit, the same scene with another thing in the
-place of one, or without it: latents, embeddings, and the cells that the old and the new thing cover.
+place of one, or without it: latents, embeddings, and the cells that the old and the new thing cover. Other
+scenes are drawn wider, higher, larger or smaller; their embeddings are those of the square picture, as CLIP
+sees no more than the square in the middle.
 """
 
 import argparse
@@ -30,6 +32,8 @@ from nodes.networks.movq import MoVQ
 BATCH = 8  # pictures at once: larger batches leave the processor's cache
 CELL = 8  # pixels of a latent, in each direction
 PART = 250
+ASPECTS = ((160, 128), (192, 128), (128, 160), (128, 192), (160, 160), (192, 192), (96, 96))
+FIRST_OF_ASPECTS = 20_000  # number of the first scene that is drawn at another size
 NAMES = ("latents", "embeds", "moved_embeds", "edited_latents", "edited_embeds", "edited_cells")
 
 
@@ -115,6 +119,31 @@ def part(path: Path, images: NDArray[np.uint8], start: int, edits: int) -> None:
     beside.rename(path)
 
 
+def aspect_part(path: Path, images: NDArray[np.uint8], start: int, width: int, height: int) -> None:
+    """Write latents of the scenes from `start` on at another size, and embeddings of the square ones."""
+    from nodes.miniature.render import render
+
+    torch.set_num_threads(1)
+    square = min(width, height, SIZE)
+    pictures = [
+        _bytes(render(scene(number)[1], square, width, height).image)
+        for number in range(start, start + len(images))
+    ]
+    latents, embeds = encode(open_movq(), np.stack(pictures)), embed(open_vision(), images)
+    beside = path.with_suffix(".partial.npz")
+    np.savez(beside, latents=latents, embeds=embeds)
+    beside.rename(path)
+
+
+def build_aspects(folder: Path, data: Data, count: int) -> None:
+    """Write `count` scenes of every size in ASPECTS; what is there already is not made again."""
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    for k, (width, height) in enumerate(ASPECTS):
+        path, start = folder / "tables" / f"{width}x{height}.npz", FIRST_OF_ASPECTS + k * count
+        if not path.exists():
+            aspect_part(path, np.array(data.images[start : start + count]), start, width, height)
+
+
 def build(folder: Path, data: Data, count: int, edits: int, processes: int = 2) -> None:
     """Write the tables NAMES, and nothing.npy, the embedding of the all-zero input.
 
@@ -144,10 +173,13 @@ def main() -> None:
     """Command line: make the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=16_000)
-    parser.add_argument("--edits", type=int, default=8_000)
+    parser.add_argument("--edits", type=int, default=5_000)
+    parser.add_argument("--aspects", type=int, default=500, help="scenes of each other size")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    build(WORK, load(), arguments.count, arguments.edits, arguments.processes)
+    data = load()
+    build_aspects(WORK, data, arguments.aspects)
+    build(WORK, data, arguments.count, arguments.edits, arguments.processes)
 
 
 if __name__ == "__main__":

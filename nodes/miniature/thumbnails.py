@@ -11,11 +11,25 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 import graph
+from graph.workflow import load
 from nodes.grid import tile
 from nodes.pixels import to_bytes
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 LONGEST_SIDE = 192
+
+
+def templates() -> list[Path]:
+    """The workflows that use the miniature, whose checkpoints are all here."""
+    return [
+        path
+        for path in sorted(WORKFLOWS.glob("*.json"))
+        if all(
+            node.params.get("source", "miniature") == "miniature"
+            for node in load(path).nodes.values()
+            if node.type.startswith("load_") and node.type not in ("load_image", "load_tensors")
+        )
+    ]
 
 
 def thumbnail(template: Path) -> Image.Image:
@@ -34,11 +48,11 @@ def thumbnail(template: Path) -> Image.Image:
 def main() -> None:
     """Command line: make the thumbnails of the named templates, or of all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="templates; without any, all of them")
+    parser.add_argument("names", nargs="*", help="templates; without any, all that use the miniature")
     parser.add_argument("--folder", type=Path, default=WORKFLOWS / "thumbnails")
     arguments = parser.parse_args()
     arguments.folder.mkdir(exist_ok=True)
-    for name in arguments.names or sorted(path.stem for path in WORKFLOWS.glob("*.json")):
+    for name in arguments.names or [path.stem for path in templates()]:
         path = arguments.folder / f"{name}.webp"
         thumbnail(WORKFLOWS / f"{name}.json").save(path, quality=90, method=6)
         print(path)

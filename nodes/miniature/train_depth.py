@@ -2,7 +2,7 @@
 
     python -m nodes.miniature.train_depth --minutes 20
 
-It sees what the product shows it: a picture squeezed to 128 x 128. It learns from the sharp renders, brighter
+It sees what the product shows it: a picture squeezed to 64 x 64. It learns from the sharp renders, brighter
 or darker, blurred or noisy, as pictures from people and from the MoVQ are.
 """
 
@@ -11,29 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
 from transformers import DPTConfig, DPTForDepthEstimation
 
-from nodes.miniature.data import SIZE, Data
+from nodes.miniature.data import Data
 from nodes.miniature.train_judge import worn
 from nodes.miniature.train_movq import differences
 from nodes.miniature.training import Stage, run_stage, to_unit
 
+SEEN = 64  # pixels along each side of what the network sees
 CONFIG: dict[str, Any] = {
     "model_type": "dpt",
-    "hidden_size": 128,
+    "hidden_size": 96,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
-    "intermediate_size": 256,
+    "intermediate_size": 192,
     "hidden_act": "gelu",
     "layer_norm_eps": 1e-6,
-    "image_size": SIZE,
-    "patch_size": 8,
+    "image_size": SEEN,
+    "patch_size": 4,
     "num_channels": 3,
     "qkv_bias": True,
     "backbone_out_indices": [0, 1, 2, 3],
     "readout_type": "ignore",
-    "reassemble_factors": [2, 1, 0.5, 0.25],
+    "reassemble_factors": [1, 0.5, 0.25, 0.125],
     "neck_hidden_sizes": [32, 32, 48, 48],
     "fusion_hidden_size": 32,
     "head_in_index": -1,
@@ -44,7 +47,7 @@ CONFIG: dict[str, Any] = {
 IMAGE_PROCESSOR: dict[str, Any] = {
     "image_processor_type": "DPTImageProcessor",
     "do_resize": True,
-    "size": {"height": SIZE, "width": SIZE},
+    "size": {"height": SEEN, "width": SEEN},
     "keep_aspect_ratio": False,
     "ensure_multiple_of": 1,
     "resample": 3,
@@ -58,14 +61,28 @@ BATCH = 32
 
 
 def build() -> DPTForDepthEstimation:
-    """The untrained network."""
-    return DPTForDepthEstimation(DPTConfig(**CONFIG))
+    """The untrained network; it must not begin below zero, where its last ReLU lets no gradient through."""
+    model = DPTForDepthEstimation(DPTConfig(**CONFIG))
+    torch.nn.init.constant_(model.head.head[-2].bias, 0.4)
+    return model.to(memory_format=torch.channels_last)
+
+
+def matrices(model: DPTForDepthEstimation) -> list[nn.Parameter]:
+    """All weights that are matrices, but for the first and the last."""
+    ends = ("dpt.embeddings", "head")
+    return [p for name, p in model.named_parameters() if p.ndim > 1 and not name.startswith(ends)]
 
 
 def depth_of(model: DPTForDepthEstimation, images: Tensor) -> Tensor:
-    """How near each pixel is (B, 128, 128), about 0..1, for pictures (B, 3, 128, 128) in -1..1."""
-    depth: Tensor = model(pixel_values=images).predicted_depth
+    """How near each pixel is (B, 64, 64), about 0..1, for pictures (B, 3, H, W) in -1..1."""
+    small = F.interpolate(images, (SEEN, SEEN), mode="bicubic", antialias=True, align_corners=False)
+    depth: Tensor = model(pixel_values=small).predicted_depth
     return depth
+
+
+def truth_of(near: NDArray[np.uint8]) -> Tensor:
+    """The depth maps (B, 128, 128) as the network is to see them: (B, 64, 64) in 0..1."""
+    return F.avg_pool2d(torch.from_numpy(np.array(near)).float() / 255, near.shape[-1] // SEEN)
 
 
 def correlation(seen: Tensor, truth: Tensor) -> Tensor:
@@ -85,7 +102,7 @@ def error(seen: Tensor, truth: Tensor) -> Tensor:
 def held_out(model: DPTForDepthEstimation, data: Data, count: int = 256) -> dict[str, float]:
     """Mean absolute error and correlation on renders that nothing was trained on."""
     rows = slice(data.training, data.training + count)
-    truth = torch.from_numpy(np.array(data.near[rows])).float() / 255
+    truth = truth_of(data.near[rows])
     seen = torch.cat([depth_of(model, part) for part in to_unit(data.images[rows]).split(64)])
     return {
         "absolute_error": round(float((seen - truth).abs().mean()), 4),
@@ -109,11 +126,12 @@ def train(
         seed=seed,
         decay=0.02,
         warm_up=0.05,
+        matrices=matrices(model),
         max_steps=max_steps,
     )
     for rng in stage.steps():
         chosen = np.sort(rng.integers(0, data.training, BATCH))
-        images, truth = to_unit(data.images[chosen]), torch.from_numpy(data.near[chosen]).float() / 255
+        images, truth = to_unit(data.images[chosen]), truth_of(data.near[chosen])
         if rng.random() < 0.5:
             images, truth = images.flip(3), truth.flip(2)
         with torch.autocast("cpu", torch.bfloat16):

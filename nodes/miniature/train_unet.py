@@ -113,7 +113,7 @@ class Batch:
     clean: Tensor
     embeds: Tensor
     beside: Tensor | None = None  # (B, 5, h, w): what the inpainting UNet sees beside the noisy latents
-    hint: Tensor | None = None  # (B, 3, 8h, 8w) in 0..1, for the ControlNet
+    hint: Tensor | None = None  # (B, 4, h, w): what the hint block said, for the ControlNet
     weight: Tensor | None = None  # (B, 1, h, w): how much each latent counts
 
 

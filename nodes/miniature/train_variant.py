@@ -1,17 +1,21 @@
-"""Train the UNet for inpainting, or the one for depth hints, from the text-to-image one that ships.
+"""Train a UNet from the text-to-image one that ships: for inpainting, for depth hints, or for other sizes.
 
     python -m nodes.miniature.tables
     python -m nodes.miniature.train_variant inpaint --minutes 25
-    python -m nodes.miniature.train_variant controlnet_depth --minutes 40
+    python -m nodes.miniature.train_variant controlnet_depth --minutes 25
+    python -m nodes.miniature.train_variant text2img --minutes 40
 
-Both begin as the text-to-image UNet: what is new in their first convolution begins at zero.
+All begin as that UNet: what is new in the first convolution begins at zero for inpainting, and small for
+hints, where zeros would take most of so short a training to grow.
 
 Inpainting: half of the examples are pictures with a hole anywhere. The others are edits: the hole is where a
 thing is, what is kept is from a picture with another thing there, or none. So what a latent beside the hole
 still knows of the old thing is no help, and the embedding alone says what belongs there.
 
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
-that says where things are.
+that says where things are. The hint block needs no training (see `hints`); the UNet sees what it says.
+
+Other sizes: half of the steps are on wider, higher, larger or smaller pictures, the others go on as before.
 """
 
 import argparse
@@ -24,23 +28,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from nodes.masking import eroded
-from nodes.miniature import train_unet
+from nodes.miniature import hints, train_unet
 from nodes.miniature.data import WORK, Data, load, training_count
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.parallel import together
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
-from nodes.miniature.training import Stage, channels_last
+from nodes.miniature.training import Stage, channels_last, load_averaged
 from nodes.networks.unet import UNet, UNetConfig
 
 CONFIGS: dict[str, dict[str, Any]] = {
+    "text2img": train_unet.CONFIG,
     "inpaint": {**train_unet.CONFIG, "in_channels": 9},
     "controlnet_depth": {**train_unet.CONFIG, "in_channels": 8, "addition_embed_type": "image_hint"},
 }
-SEEDS = {"inpaint": 31, "controlnet_depth": 32}
-BATCHES = {"inpaint": 64, "controlnet_depth": 32}  # the hint's own layers cost more than the UNet
+SEEDS = {"text2img": 34, "inpaint": 31, "controlnet_depth": 32}
+BATCH = 64
+HINT_START = 0.03  # spread of the first weights of the hint's channels; the others' is about 0.1
 KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
 
 
@@ -55,13 +61,23 @@ def begin(variant: str) -> UNet:
     weights = load_file(WEIGHTS / "decoder" / "unet" / "diffusion_pytorch_model.safetensors")
     first = torch.zeros_like(model.conv_in.weight)
     first[:, : weights["conv_in.weight"].shape[1]] = weights["conv_in.weight"]
-    own = {name: value for name, value in model.state_dict().items() if "input_hint_block" in name}
-    model.load_state_dict({**weights, **own, "conv_in.weight": first})
+    if model.config.addition_embed_type == "image_hint":
+        first[:, weights["conv_in.weight"].shape[1] :].normal_(std=HINT_START)
+        model.add_embedding.input_hint_block = nn.Identity()
+    model.load_state_dict({**weights, "conv_in.weight": first})
+    return model
+
+
+def finished(folder: Path, variant: str) -> UNet:
+    """The network of a variant with the averaged weights of its stages."""
+    model = load_averaged(begin(variant), folder / f"unet_{variant}.state")
+    if variant == "controlnet_depth":
+        model.add_embedding.input_hint_block = hints.build()
     return model
 
 
 class Tables:
-    """What `tables` wrote; the held-out scenes are the last."""
+    """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
     def __init__(self, folder: Path, data: Data) -> None:
         self.latents, self.embeds, self.nothing, self.moved = (
@@ -71,7 +87,11 @@ class Tables:
             _table(folder, name) for name in ("edited_latents", "edited_embeds")
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
-        self.near = data.near
+        self.hints = hints.features(data.near[: len(self.latents)])
+        parts = [np.load(path) for path in sorted((folder / "tables").glob("*x*.npz"))]
+        self.aspects = [
+            (torch.from_numpy(part["latents"]).float(), torch.from_numpy(part["embeds"])) for part in parts
+        ]
         self.training = training_count(len(self.latents))
         self.spread = self.embeds[: self.training].std(0)
 
@@ -133,12 +153,21 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
     """Pictures with their depth; every second embedding is of the same things in other places."""
     elsewhere = torch.from_numpy(rng.random((len(chosen), 1)) < 0.5)
     embeds = torch.where(elsewhere, tables.moved[chosen], tables.embeds[chosen])
-    near = torch.from_numpy(np.stack([tables.near[number] for number in chosen]))
-    hint = near[:, None].float().div(255).expand(-1, 3, -1, -1)
-    return Batch(tables.latents[chosen], embeds, hint=hint.contiguous(memory_format=torch.channels_last))
+    return Batch(tables.latents[chosen], embeds, hint=tables.hints[chosen])
+
+
+def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
+    """Every second time pictures of one other size, as many as together have as many latents."""
+    if not tables.aspects or rng.random() < 0.5:
+        return Batch(tables.latents[chosen], tables.embeds[chosen])
+    latents, embeds = tables.aspects[rng.integers(len(tables.aspects))]
+    count = len(chosen) * tables.latents[0, 0].numel() // latents[0, 0].numel()
+    rows = rng.integers(0, len(latents), count)
+    return Batch(latents[rows], embeds[rows])
 
 
 EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], Batch]] = {
+    "text2img": of_any_size,
     "inpaint": to_repaint,
     "controlnet_depth": with_hint,
 }
@@ -146,7 +175,7 @@ EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], B
 
 def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int | None = None) -> UNet:
     """Train, or go on training; returns the network with averaged weights."""
-    seed, count, examples = SEEDS[variant], BATCHES[variant], EXAMPLES[variant]
+    seed, examples = SEEDS[variant], EXAMPLES[variant]
     torch.manual_seed(seed)
     model, diffusion, tables = begin(variant), Diffusion(), Tables(folder, data)
     stage = Stage(
@@ -162,10 +191,11 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
         max_steps=max_steps,
     )
     for rng in stage.steps():
-        batch = examples(tables, rng.integers(0, tables.training, count), rng)
+        batch = examples(tables, rng.integers(0, tables.training, BATCH), rng)
         given = guidance_embeds(batch.embeds, tables.nothing, tables.spread, rng)
-        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(count))
-        stage.learn(error + VARIANCE_WEIGHT * variance, count, v=error, variance=variance)
+        rows = len(batch.clean)
+        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(rows))
+        stage.learn(error + VARIANCE_WEIGHT * variance, rows, v=error, variance=variance)
     stage.finish()
     with torch.no_grad():
         torch.manual_seed(seed)
@@ -176,7 +206,8 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
     return model
 
 
-def _train_here(variant: str, minutes: float) -> None:
+def train_here(variant: str, minutes: float) -> None:
+    """Train in the usual folder: what each of several processes does."""
     train(WORK, load(), variant, minutes)
 
 
@@ -187,7 +218,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
-    together(_train_here, (arguments.variant, arguments.minutes), arguments.processes)
+    together(train_here, (arguments.variant, arguments.minutes), arguments.processes)
 
 
 if __name__ == "__main__":

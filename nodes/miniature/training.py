@@ -1,6 +1,7 @@
 """What the training stages share: a clock, a learning rate, averaged weights, a state that can be resumed.
 
-A stage trains for a number of minutes. Every few minutes its state goes to disk (written beside, then
+A stage trains for a number of minutes of processor time: what other programs do meanwhile makes it last
+longer, not worse. Every few minutes its state goes to disk (written beside, then
 renamed); started again, it goes on from there, and its minutes go on counting.
 """
 
@@ -79,7 +80,7 @@ class Stage:
         """The steps that are left, each with its own generator (torch's is seeded too)."""
         stopping: list[bool] = []
         signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-        saved = clock = time.monotonic()
+        saved, clock = time.monotonic(), time.process_time()
         while self.progress < 1:
             rate = min(1.0, (self.progress + 1e-4) / self.warm_up)
             rate *= SHORTEST_RATE + (1 - SHORTEST_RATE) * 0.5 * (1 + math.cos(math.pi * self.progress))
@@ -88,12 +89,12 @@ class Stage:
                     group["lr"] = self.peak * rate
             torch.manual_seed((self.seed * 1_000_003 + self.step) * 64 + parallel.rank())
             yield np.random.default_rng((self.seed, self.step, parallel.rank()))
-            now = time.monotonic()
+            now = time.process_time()
             self.seconds, stop = parallel.agree([self.seconds + now - clock, len(stopping)])
             clock = now
-            if stop or now - saved > SAVE_EVERY:
+            if stop or time.monotonic() - saved > SAVE_EVERY:
                 self.save()
-                saved = now
+                saved = time.monotonic()
             if stop:
                 raise SystemExit(f"{self.name}: stopped after {self.step} steps; started again, it goes on")
         self.save()

@@ -134,6 +134,10 @@ WHILE_PLANNING: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         lambda: shutil.copytree("prior", "decoder", dirs_exist_ok=True) and shutil.rmtree("decoder/unet"),
         ("decoders", "has no unet/config.json"),
     ),
+    "prior size": (
+        config("prior/prior/config.json", embedding_dim=64),
+        ("prior.positive: the text embeds of this wire have 32", "expected 64, which the prior takes"),
+    ),
 }
 
 WHEN_OPENED: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
@@ -178,7 +182,6 @@ WHEN_OPENED: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
         ("words", "tokenizer", "cannot be read"),
     ),
     "prior": (config("prior/prior/config.json", num_layers=10**6), ("prior: ", "num_layers is 1000000")),
-    "prior size": (config("prior/prior/config.json", embedding_dim=64), ("prior takes 64",)),
     "vision": (config("prior/image_encoder/config.json", patch_size=0), ("prior: ", "patch_size is 0")),
 }
 

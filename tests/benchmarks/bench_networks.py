@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks.bench_networks [--size small] [--stages prior unet movq] [--steps 25]
 
-Real sizes need 7 GB of memory. The weights are diffusers' initial ones, packed as the loader packs them.
+Real sizes need 7 GB of memory, and 25 GB for the stage `unet3`, which runs only when asked for. The weights
+are diffusers' initial ones, packed as the loader packs them.
 """
 
 import argparse
@@ -11,24 +12,32 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import Kandinsky3UNet, UNet2DConditionModel, VQModel
 from diffusers import PriorTransformer as TheirPrior
-from diffusers import UNet2DConditionModel, VQModel
 from torch import Tensor, nn
 
 from nodes.networks.movq import MoVQ, MoVQConfig
 from nodes.networks.packing import pack
 from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.networks.unet import UNet, UNetConfig
+from nodes.networks.unet3 import UNet3, UNet3Config
 
 KEYS = Path(__file__).parents[1] / "nodes" / "keys"
 SMALL: dict[str, dict[str, Any]] = {
     "prior22": {"num_attention_heads": 8, "attention_head_dim": 32, "num_layers": 4},
     "unet22": {"block_out_channels": [64, 128, 192, 256], "attention_head_dim": 32},
     "movq": {"block_out_channels": [32, 64, 64, 128]},
+    "unet3": {
+        "block_out_channels": [128, 256, 512, 1024],
+        "time_embedding_dim": 512,
+        "cross_attention_dim": 1024,
+        "encoder_hid_dim": 1024,
+    },
 }
 GUIDANCE = 4.0
 
@@ -133,6 +142,34 @@ def bench_unet(size: str, pixels: int, repeat: int) -> Pair:
     return expected, measure(lambda: ours(x, 500, condition), repeat)
 
 
+def bench_unet3(size: str, pixels: int, steps: int, words: int) -> Pair:
+    """Steps of Kandinsky 3's UNet with guidance, for one text of `words` tokens."""
+    config = config_of("unet3", size)
+    x, states = torch.randn(2, 4, pixels // 8, pixels // 8), torch.randn(2, words, config["encoder_hid_dim"])
+    mask, times = torch.ones(2, words), list(range(999, -1, -1000 // steps))
+
+    def theirs() -> tuple[Measured, dict[str, Tensor]]:
+        model = Kandinsky3UNet(**config).eval()
+        given = {"encoder_hidden_states": states, "encoder_attention_mask": mask}
+        run = partial(sum_of, lambda t: model(x, t, **given).sample, times)
+        return measure(run, repeat=1), model.state_dict()
+
+    expected, weights = theirs()
+    ours = prepared(UNet3, UNet3Config.read(config), weights)
+
+    def run() -> Tensor:
+        condition = ours.condition(states, mask, torch.full((2,), float(words)))
+        condition = ours.ahead(condition, times)
+        return sum_of(lambda t: ours(x, t, condition), times)
+
+    return expected, measure(run, repeat=1)
+
+
+def sum_of(step: Callable[[int], Tensor], times: list[int]) -> Tensor:
+    """What the steps give, together."""
+    return torch.stack([step(t) for t in times]).sum(dim=0)
+
+
 def bench_movq(size: str, pixels: int, repeat: int) -> Pair:
     """One picture decoded."""
     config = config_of("movq", size)
@@ -167,9 +204,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--size", choices=["real", "small"], default="real", help="size of the networks")
     parser.add_argument(
-        "--stages", nargs="+", choices=["prior", "unet", "movq"], default=["prior", "unet", "movq"]
+        "--stages", nargs="+", choices=["prior", "unet", "movq", "unet3"], default=["prior", "unet", "movq"]
     )
-    parser.add_argument("--steps", type=int, default=25, help="steps of the prior")
+    parser.add_argument("--steps", type=int, default=25, help="steps of the prior, and of the UNet of 3")
     parser.add_argument(
         "--pixels", type=int, nargs="+", default=[256, 512], help="picture sizes; the UNet: the first"
     )
@@ -191,6 +228,10 @@ def main(arguments: list[str] | None = None) -> None:
     if "unet" in given.stages:
         pixels = given.pixels[0]
         print(row(f"UNet, one step, {pixels} px", *bench_unet(given.size, pixels, given.repeat)), flush=True)
+    if "unet3" in given.stages:
+        pixels, steps = given.pixels[0], given.steps
+        pair = bench_unet3(given.size, pixels, steps, words=32)
+        print(row(f"UNet of 3, {steps} steps, {pixels} px", *pair), flush=True)
     if "movq" in given.stages:
         for pixels in given.pixels:
             print(row(f"MoVQ decode, {pixels} px", *bench_movq(given.size, pixels, given.repeat)), flush=True)

@@ -1,5 +1,6 @@
 """The stages of Kandinsky 2.1: what planning says of its wires, sizes, batches, masks, its two schedulers."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -7,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from transformers import CLIPTokenizer
 
 from graph.node import Wiring
 from nodes.checkpoints.residency import residency
+from nodes.checkpoints.tokenizer import open_tokenizer
 from nodes.denoise_inputs import complaints
 from nodes.interpolate import interpolate
 from nodes.load import DecoderParts, PriorParts
@@ -77,6 +80,22 @@ def test_the_loaders_know_the_system(parts, prior_handles, folders) -> None:
     assert {handle.system for handle in (*prior_handles, *parts["text2img"])} == {"2.1"}
     assert parts["text2img"].unet.recommended["guidance"] == 4.0
     assert parts["text2img"].unet.recommended["steps"] == 100
+
+
+def test_the_prior_pads_with_exclamation_marks_as_its_files_say(folders, prior_handles, tmp_path) -> None:
+    """kandinsky-2-1-prior names "!" as pad_token; the mask tells such padding from text."""
+    copy = Path(shutil.copytree(folders["prior"], tmp_path / "prior"))
+    path = copy / "tokenizer" / "tokenizer_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pad_token": "!"}))
+    reference = CLIPTokenizer.from_pretrained(copy / "tokenizer")
+    assert reference.pad_token == "!"
+    text = "a red cube!"
+    expected = reference([text], padding="max_length", truncation=True, max_length=77, return_tensors="np")
+    made = open_tokenizer(prior_parts(copy).text_encoder)([text])
+    np.testing.assert_array_equal(made.ids, expected["input_ids"])
+    np.testing.assert_array_equal(made.mask, expected["attention_mask"])
+    assert made.ids[0, -1] == reference.convert_tokens_to_ids("!")
+    assert differ(read(prior_parts(copy), text).hidden_states, read(prior_handles, text).hidden_states)
 
 
 EVERY = {"image_embeds", "negative_image_embeds", "text_embeds", "negative_text_embeds"}

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nodes.miniature import (
     encode,
+    hints,
     judge_tasks,
     tables,
     train_clip,
@@ -37,6 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     """A folder in which every stage made two steps."""
+    monkeypatch = pytest.MonkeyPatch()
     folder = tmp_path_factory.mktemp("training")
     train_movq.train(folder, data, 1, max_steps=2)
     train_clip.train(folder, data, 1, max_steps=2)
@@ -47,6 +50,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     train_unet.train(folder, 1, max_steps=2)
     train_judge.train(folder, data, 1, max_steps=2)
     train_depth.train(folder, data, 1, max_steps=2)
+    monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
+    tables.build_aspects(folder, data, 2)
     tables.build(folder, data, SCENES, SCENES, processes=1)
     for variant in train_variant.CONFIGS:
         train_variant.train(folder, data, variant, 1, max_steps=2)
@@ -113,6 +118,16 @@ def test_whitening_changes_nothing_but_the_latents() -> None:
     assert channels.mean(1).abs().max() < 1e-3
     correlation = torch.cov(channels)
     assert (correlation - torch.diag(correlation.diag())).abs().max() < 1e-2
+
+
+def test_the_hint_block_gives_each_latent_the_quarters_of_its_depth() -> None:
+    near = np.random.default_rng(0).integers(0, 256, (2, 48, 64), dtype=np.uint8)
+    hint = torch.from_numpy(near)[:, None].float().div(255).expand(-1, 3, -1, -1)
+    with torch.no_grad():
+        said = hints.build()(hint)
+        halved = hints.build().half().float()(hint)
+    torch.testing.assert_close(said, hints.features(near), atol=1e-5, rtol=0)
+    torch.testing.assert_close(halved, said, atol=2e-3, rtol=0)
 
 
 def test_a_stage_goes_on_where_it_stopped(tmp_path: Path) -> None:

@@ -81,3 +81,6 @@ def test_the_originals_loop_is_ddpm_with_thresholds_for_each_picture(steps) -> N
         variance = (1 - left[t] / before) * (1 - before) / (1 - left[t])
         expected = before**0.5 * clean + (1 - before - variance) ** 0.5 * implied + variance**0.5 * noise
         torch.testing.assert_close(run.step(i, output, x, noise), expected, atol=1e-4, rtol=1e-4)
+    x, output = tensor(0), tensor(1)
+    clean = schedule.clean(output, x, run.timesteps[-1])  # where the original leaves the noise of step 0
+    torch.testing.assert_close(run.step(steps - 1, output, x, tensor(2)), clean, atol=1e-4, rtol=1e-4)

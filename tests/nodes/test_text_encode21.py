@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers.pipelines.kandinsky.text_encoder import MultilingualCLIP
+from safetensors.torch import load_file, save_file
 from transformers import XLMRobertaTokenizer
 
 from nodes.checkpoints.reading import CheckpointError
@@ -104,6 +105,16 @@ def test_both_names_of_its_kind_are_known(folder: Path, tmp_path: Path) -> None:
     assert config["model_type"] == "M-CLIP"
     path.write_text(json.dumps(config | {"model_type": "xlm-roberta"}))
     assert encoder_of(decoder_parts(copy).text_encoder) is encoder_of(decoder_parts(folder).text_encoder)
+    torch.testing.assert_close(
+        torch.tensor(read(copy, "sand").text_embeds), torch.tensor(read(folder, "sand").text_embeds)
+    )
+
+
+def test_positions_that_old_files_hold_are_ignored(folder: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "decoder"))
+    file = copy / "text_encoder" / "model.safetensors"
+    positions = {"transformer.embeddings.position_ids": torch.arange(514)[None]}
+    save_file(load_file(file) | positions, file, metadata={"format": "pt"})
     torch.testing.assert_close(
         torch.tensor(read(copy, "sand").text_embeds), torch.tensor(read(folder, "sand").text_embeds)
     )

@@ -103,9 +103,9 @@ def opened_by_diffusers(folder: Path, part: str) -> Any:
     return kind.from_pretrained(folder, subfolder=part).eval()
 
 
-def make(theirs: Any, folder: Path, name: str = "one", config: str = "alpha", seed: int = 0) -> Path:
+def make(theirs: Any, folder: Path, name: str = "one", config: Any = "alpha", seed: int = 0) -> Path:
     """Add a random LoRA to diffusers' network, saved to `folder` as diffusers saves it."""
-    settings = dict(CONFIGS[config])
+    settings = dict(CONFIGS[config] if isinstance(config, str) else config)
     if isinstance(theirs, PriorTransformer):
         targets = [IN_PRIOR.get(target, target) for target in settings["target_modules"]]
         settings["target_modules"] = [name for name in targets if not name.startswith(("add_", "time_"))]
@@ -183,6 +183,17 @@ def test_every_naming(folders, tmp_path, system, part, naming, prefixed) -> None
     save_file({prefix + name: value for name, value in tensors.items()}, file)
     ours = run_ours(adapted(handle(folders[system], part), file))
     same(ours, run_theirs(theirs))
+
+
+def test_the_processor_naming_of_context_layers(folders, tmp_path) -> None:
+    """What the training scripts for Kandinsky once saved; today's diffusers does not know these names."""
+    theirs = opened_by_diffusers(folders["2.2"], "unet")
+    context = {"r": 4, "lora_alpha": 4, "target_modules": [*ATTENTION, "add_k_proj", "add_v_proj"]}
+    made = make(theirs, tmp_path, config=context)
+    tensors = renamed(made, "processor")
+    assert any(".processor.add_k_proj_lora.down" in name for name in tensors)
+    save_file(tensors, tmp_path / "old.safetensors")
+    same(run_ours(adapted(handle(folders["2.2"], "unet"), tmp_path / "old.safetensors")), run_theirs(theirs))
 
 
 def test_what_peft_saved(folders, tmp_path) -> None:
