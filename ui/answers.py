@@ -202,9 +202,9 @@ class Answers:
         return save(read, self._studio.catalogue)
 
     def opened(self, owner: Owner, read: Workflow) -> dict[str, Any]:
-        """A workflow that was in a file, with what is wrong with it."""
+        """A workflow that was in a file."""
         read = self._studio.read(self._studio.take_assets(owner, read.data))
-        return {"workflow": read.data, "problems": self._studio.problems(owner, read)}
+        return {"workflow": read.data}
 
     def results(self, owner: Owner, workflow: str) -> list[dict[str, Any]]:
         """The pictures that a workflow made, newest first."""

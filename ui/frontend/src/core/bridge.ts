@@ -95,7 +95,6 @@ export type SaveAnswer =
 
 export interface Opened {
   workflow: WorkflowJson;
-  problems: Problem[];
 }
 
 export interface UploadedPicture {
