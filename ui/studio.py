@@ -117,6 +117,14 @@ class Studio:
         environment = self.environment(owner, workflow)
         return plan(workflow, self.catalogue, environment, cache=self._results, to=to).statuses
 
+    def problems(self, owner: Owner, workflow: Workflow) -> list[dict[str, str]]:
+        """Everything that is wrong with a workflow."""
+        try:
+            self.plan(owner, workflow)
+        except InvalidWorkflow as invalid:
+            return [problem.as_dict() for problem in invalid.problems]
+        return []
+
     def start(
         self, owner: Owner, workflow: Workflow, to: str | None = None, keep_outputs: bool = False
     ) -> str:
