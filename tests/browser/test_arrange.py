@@ -206,6 +206,22 @@ def test_collapse_mute_and_bypass(four: Canvas) -> None:
     four.until("active", lambda flow: "mode" not in flow["nodes"]["prior"])
 
 
+def test_a_collapsed_node_keeps_every_wire_of_a_list(canvas: Canvas) -> None:
+    nodes = {
+        "one": {"type": "zero_embeds", "ui": at(0, 0)},
+        "two": {"type": "zero_embeds", "ui": at(0, 160)},
+        "mix": {
+            "type": "interpolate",
+            "inputs": {"embeds": ["one.image_embeds", "two.image_embeds"]},
+            "ui": at(420, 0, collapsed=True),
+        },
+    }
+    canvas.load(workflow(nodes))
+    expect(canvas.wires).to_have_count(2)
+    canvas.wire(("one", "image_embeds"), ("mix", "embeds#2"))
+    expect(canvas.wires).to_have_count(3)
+
+
 def test_laying_out_puts_nodes_along_their_wires(four: Canvas) -> None:
     four.press("l")
     flow = four.until("laid out", lambda flow: position(flow, "prior") != [340, 300])

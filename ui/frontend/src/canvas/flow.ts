@@ -37,6 +37,7 @@ export function flowNodes(
       width,
       measured: { width, height },
       dragHandle: '.grip',
+      ariaLabel: node.ui?.title || catalogue.node(node.type)?.title || node.type,
       // One that is on the page is measured there.
       ...(mounted.has(id) ? {} : { handles: places.map(handle) }),
     };
