@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
@@ -26,8 +27,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LARGEST_BODY = 160 * 2**20
 """Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
-MOST_UPLOADS = 2_000
-"""Files in Gradio's cache that one owner can still see."""
+MOST_UPLOADS = 200
+"""Files of one owner in Gradio's cache; older ones are removed."""
 MOST_CONVERSATIONS = 50_000
 
 # What the login page itself is made of.
@@ -72,7 +73,10 @@ class UploadedFiles:
         paths = self._paths[owner.id]
         paths[os.path.abspath(path)] = None  # noqa: PTH100 - links are not followed
         while len(paths) > MOST_UPLOADS:
-            paths.popitem(last=False)
+            oldest, _ = paths.popitem(last=False)
+            # Gradio keeps the same content of two people in one file.
+            if not any(oldest in others for others in self._paths.values()):
+                Path(oldest).unlink(missing_ok=True)
 
     def owns(self, owner: Owner, path: str) -> bool:
         """Whether somebody uploaded this very file."""

@@ -34,7 +34,7 @@ _PYTHON = {"string": str, "int": int, "float": float, "bool": bool}
 _REQUEST = "_request"
 
 
-def add_endpoints(studio: Studio, calls: Calls) -> None:
+def add_endpoints(blocks: gr.Blocks, studio: Studio, calls: Calls) -> None:
     """Add an endpoint for every template and every workflow that is saved now, and `/run_workflow`.
 
     They stay as they are now. With a login, what lies directly in the folder of saved workflows is
@@ -44,7 +44,12 @@ def add_endpoints(studio: Studio, calls: Calls) -> None:
     for name, workflow in _workflows(studio):
         endpoint = _free(_identifier(name), taken)
         function = _endpoint(studio, calls, workflow)
-        gr.api(function, api_name=endpoint, api_description=function.__doc__, concurrency_limit=None)
+        made = gr.api(function, api_name=endpoint, api_description=function.__doc__, concurrency_limit=None)
+        # Gradio calls them "1st", "2nd"...
+        for component, field in zip(
+            blocks.fns[made["id"]].inputs, fields(workflow, studio.catalogue), strict=True
+        ):
+            component.label = field.title
     gr.api(_run_workflow(studio, calls), api_name="run_workflow", concurrency_limit=None)
 
 

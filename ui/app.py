@@ -37,7 +37,7 @@ def pages(studio: Studio, calls: Calls) -> gr.Blocks:
         canvas(Answers(studio, calls))
     with blocks.route("Form", "form", show_in_navbar=False):
         form(blocks, studio, calls)
-        add_endpoints(studio, calls)
+        add_endpoints(blocks, studio, calls)
     return blocks
 
 

@@ -32,6 +32,12 @@ import(root + '__URL__')
   .catch(fail);
 """
 
+_NOT_BUILT = """
+const host = element.querySelector('.kandinsky-canvas');
+host.textContent = 'The canvas is not built: run npm ci && npm run build in ui/frontend.';
+host.setAttribute('role', 'alert');
+"""
+
 
 def canvas(answers: Answers) -> gr.HTML:
     """The node editor, as large as what it is in.
@@ -41,7 +47,7 @@ def canvas(answers: Answers) -> gr.HTML:
     return gr.HTML(
         html_template=_TEMPLATE,
         css_template="height: 100dvh; .kandinsky-canvas { height: 100%; }",
-        js_on_load=_ON_LOAD.replace("__URL__", bundle_url()),
+        js_on_load=_ON_LOAD.replace("__URL__", bundle_url()) if bundle_url() else _NOT_BUILT,
         apply_default_css=False,
         server_functions=[_server_function(answers, question) for question in QUESTIONS],
         elem_id="canvas",

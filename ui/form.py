@@ -25,8 +25,7 @@ MOST_SLIDER_STEPS = 200
 """A slider with more steps than this cannot be set to the one that is meant."""
 
 _EMPTY = "empty: what the checkpoint recommends"
-_LINKS = """<nav class="form-links" aria-label="Pages">
-<a href="./">Canvas</a> <a href="?view=api">Use via API</a></nav>"""
+_LINKS = '<nav class="form-links" aria-label="Pages"><a href="./">Canvas</a></nav>'
 
 CSS = """
 #form { max-width: 1100px; margin: 0 auto; padding: 16px; }
@@ -122,18 +121,18 @@ def _widget(field: Field) -> gr.components.Component:
         help = help if "recommend" in help else f"{help} ({_EMPTY})"
     if param.many:
         value = "" if not field.value else json.dumps(field.value)[1:-1]
-        return gr.Textbox(value, label=title, info=f"{help} Numbers with commas between.")
+        return gr.Textbox(value, label=title, info=f"{help} Numbers with commas between.", interactive=True)
     if param.file is not None and param.file.kind in ("image", "mask"):
         return _picture(field)
     if param.choices:
         choices: list[Any] = list(param.choices)
         choices = [("as the checkpoint recommends", ""), *choices] if param.nullable else choices
-        return gr.Dropdown(choices, value=field.value or choices[0], label=title, info=help)
+        return gr.Dropdown(choices, value=field.value or choices[0], label=title, info=help, interactive=True)
     if param.type.name == "bool":
-        return gr.Checkbox(bool(field.value), label=title, info=help)
+        return gr.Checkbox(bool(field.value), label=title, info=help, interactive=True)
     if param.type.name == "string":
         lines = 3 if param.widget == "multiline" else 1
-        return gr.Textbox(field.value, label=title, info=help, lines=lines, max_lines=12)
+        return gr.Textbox(field.value, label=title, info=help, lines=lines, max_lines=12, interactive=True)
     return _number(field, help)
 
 
@@ -141,12 +140,16 @@ def _number(field: Field, help: str) -> gr.components.Component:
     param = field.param
     if param.nullable:  # Gradio's number shows 0 where it is empty
         value = "" if field.value is None else f"{field.value}"
-        return gr.Textbox(value, label=field.title, info=help, placeholder="as the checkpoint recommends")
+        return gr.Textbox(
+            value, label=field.title, info=help, placeholder="as the checkpoint recommends", interactive=True
+        )
     whole = param.type.name == "int"
     low, high = (param.range.low, param.range.high) if param.range else (None, None)
     step = (param.range.step if param.range else None) or (1 if whole else 0.01)
     if low is not None and high is not None and (high - low) / step <= MOST_SLIDER_STEPS:
-        return gr.Slider(low, high, value=field.value, step=step, label=field.title, info=help)
+        return gr.Slider(
+            low, high, value=field.value, step=step, label=field.title, info=help, interactive=True
+        )
     return gr.Number(
         field.value,
         label=field.title,
@@ -155,6 +158,7 @@ def _number(field: Field, help: str) -> gr.components.Component:
         maximum=high,
         step=step,
         precision=0 if whole else None,
+        interactive=True,
     )
 
 
@@ -170,7 +174,9 @@ def _picture(field: Field) -> gr.components.Component:
         shown = f'<img src="{escape(own)}" alt="" style="max-height: 96px; border-radius: 6px">'
         gr.HTML(f"{escape(field.title)}, as long as there is no other: {shown}")
     label = f"{field.title}: {field.help}" if field.help else field.title
-    return gr.Image(label=label, type="filepath", sources=["upload", "clipboard"], height=240)
+    return gr.Image(
+        label=label, type="filepath", sources=["upload", "clipboard"], height=240, interactive=True
+    )
 
 
 def _runner(

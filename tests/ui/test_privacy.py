@@ -15,7 +15,8 @@ from PIL import Image as Pillow
 from graph.files import FileRefused, Files, Privacy
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
-from ui.owners import Accounts
+from ui.access import UploadedFiles
+from ui.owners import Accounts, user
 from ui.studio import Studio
 
 Json = dict[str, Any]
@@ -329,3 +330,18 @@ def test_closed_folders_stay_closed_below_open_ones(tmp_path: Path) -> None:
     assert files(True).file(f"sha256:{sha256}").read() == content
     with pytest.raises(FileRefused, match="upload it"):
         files(True).file(f"{sha256}.png")
+
+
+def test_gradio_keeps_a_bounded_number_of_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.access.MOST_UPLOADS", 2)
+    files = UploadedFiles()
+    one, other = user("one"), user("other")
+    paths = [tmp_path / name for name in ("a", "b", "c", "d")]
+    for path in paths:
+        path.write_text("x")
+    files.add(other, str(paths[1]))
+    for path in paths:
+        files.add(one, str(path))
+    assert [path.exists() for path in paths] == [False, True, True, True]
+    assert [files.owns(one, str(path)) for path in paths] == [False, False, True, True]
+    assert files.owns(other, str(paths[1]))

@@ -1,0 +1,125 @@
+"""The form: a workflow's interface for those who do not want wires."""
+
+from __future__ import annotations
+
+import json
+import re
+from io import BytesIO
+from urllib.parse import urljoin
+
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Server
+from tests.browser.driver import PATIENCE, RUN_PATIENCE, WORKFLOWS, Canvas
+
+
+def opened(page: Page, server: Server, template: str = "Text to image") -> Page:
+    """The form of a template."""
+    page.goto(server.url + "form")
+    workflow = page.get_by_label("Workflow")
+    expect(workflow).to_have_value("Text to image", timeout=PATIENCE * 2000)
+    if template != "Text to image":
+        workflow.click()
+        page.get_by_role("option", name=template, exact=True).click()
+    expect(page.get_by_role("heading", name=template, exact=True)).to_be_visible(timeout=PATIENCE * 1000)
+    return page
+
+
+def field(page: Page, title: str) -> Locator:
+    """What is filled in under a title."""
+    name = re.compile(rf"^\s*{title}\b")
+    return page.get_by_role("textbox", name=name).or_(page.get_by_role("spinbutton", name=name))
+
+
+def run(page: Page) -> bytes:
+    """Press Run; the first picture that comes."""
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=RUN_PATIENCE * 1000)
+    picture = page.locator(".form-pictures img").first
+    expect(picture).to_be_visible()
+    address = urljoin(page.url, picture.get_attribute("src"))
+    return page.request.get(address).body()
+
+
+def test_a_prompt_becomes_a_picture(page: Page, server: Server) -> None:
+    opened(page, server)
+    field(page, "Prompt").fill("a yellow ball on sand")
+    field(page, "Steps").fill("3")
+    first = run(page)
+    assert Image.open(BytesIO(first)).size == (128, 128)
+    field(page, "Seed").fill("8")
+    field(page, "Width").fill("64")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_disabled(timeout=RUN_PATIENCE * 1000)
+    expect(page.get_by_text("Done in")).to_be_visible(timeout=RUN_PATIENCE * 1000)
+
+
+def test_what_is_wrong_is_said(page: Page, server: Server) -> None:
+    opened(page, server)
+    field(page, "Steps").fill("many")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("denoise.steps")
+    field(page, "Steps").fill("5000")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("from 1 to 1000")
+
+
+def test_a_picture_is_brought(page: Page, server: Server) -> None:
+    opened(page, server, "Image to image")
+    page.locator("input[type=file]").first.set_input_files(WORKFLOWS / "scene_2.png")
+    expect(page.locator("#form .image-container img, #form img[src*='file=']").first).to_be_visible()
+    field(page, "Steps").fill("2")
+    assert run(page)
+
+
+def test_a_long_run_is_cancelled(page: Page, server: Server) -> None:
+    opened(page, server)
+    field(page, "Steps").fill("1000")
+    field(page, "Seed").fill("99")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.get_by_text("denoise: step")).to_be_visible(timeout=RUN_PATIENCE * 1000)
+    expect(page.locator(".form-status progress")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled after")).to_be_visible(timeout=PATIENCE * 1000)
+
+
+def test_every_template_has_a_form(page: Page, server: Server) -> None:
+    opened(page, server)
+    for file in sorted(WORKFLOWS.glob("*.json")):
+        workflow = json.loads(file.read_text())
+        page.get_by_label("Workflow").click()
+        page.get_by_role("option", name=workflow["name"], exact=True).click()
+        expect(page.get_by_role("heading", name=workflow["name"], exact=True)).to_be_visible()
+        for entry in workflow["interface"]["inputs"].values():
+            expect(page.get_by_text(entry["title"]).first).to_be_visible()
+
+
+def test_the_canvas_hands_its_workflow_over(canvas: Canvas) -> None:
+    page = canvas.page
+    with page.context.expect_page() as opening:
+        page.get_by_role("button", name="Form", exact=True).click()
+        page.get_by_role("button", name="Open as form").click()
+    form = opening.value
+    expect(form.get_by_label("Workflow")).to_have_value(
+        "Text to image (as it is on the canvas)", timeout=PATIENCE * 2000
+    )
+    expect(field(form, "Prompt")).to_have_value("a large red cube on grass under a clear sky")
+
+
+def test_the_api_is_shown(page: Page, server: Server) -> None:
+    opened(page, server)
+    page.get_by_role("button", name="Use via API").click()
+    expect(page.get_by_text("/text_to_image").first).to_be_visible(timeout=PATIENCE * 2000)
+    for language in ("Python", "JavaScript", "cURL"):
+        expect(page.get_by_text(language, exact=False).first).to_be_visible()
+
+
+def test_no_request_leaves_the_machine(page: Page, server: Server) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened(page, server)
+    page.goto(server.url)
+    page.wait_for_load_state("networkidle")
+    strangers = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+    assert asked and strangers == []
