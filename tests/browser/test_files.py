@@ -406,7 +406,7 @@ def test_a_workflow_full_of_mistakes_opens_and_says_each(canvas: Canvas) -> None
     expect(canvas.nodes).to_have_count(2)
     expect(canvas.page.get_by_test_id("says")).to_contain_text("problems")
     canvas.page.get_by_role("button", name="Show", exact=True).click()
-    problems = canvas.page.get_by_role("complementary", name="Problems")
+    problems = canvas.page.get_by_label("Problems", exact=True)
     for word in ("nobody", "seed", "sideways", "zoom"):
         expect(problems).to_contain_text(word)
 

@@ -9,6 +9,9 @@ import type { NodeJson, WorkflowJson } from '../core/types';
 export type FlowNode = Node<{ node: NodeJson }, 'node'>;
 export type FlowWire = Edge<{ wire: Wire; colour: string; muted: boolean }, 'wire'>;
 
+/** Read out with a node's name. */
+const NODE_KEYS = { 'aria-description': 'The arrow keys move this node, W wires it, Delete removes it.' };
+
 /** Pixels of a handle: what xyflow is told of nodes that were never drawn. */
 const HANDLE = 12;
 
@@ -38,6 +41,7 @@ export function flowNodes(
       measured: { width, height },
       dragHandle: '.grip',
       ariaLabel: node.ui?.title || catalogue.node(node.type)?.title || node.type,
+      domAttributes: NODE_KEYS,
       // One that is on the page is measured there.
       ...(mounted.has(id) ? {} : { handles: places.map(handle) }),
     };
