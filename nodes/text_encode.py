@@ -48,7 +48,7 @@ def text_encode(
         raise ValueError(f"there are {len(prompts):,} lines; at most {MOST_PROMPTS:,} prompts go together")
     encoder = encoder_of(text_encoder)
     tokenizer = encoder.tokenizer(text_encoder)
-    tokens = tokenizer([*prompts, ""])
+    tokens = tokenizer([*prompts, ""] if encoder.reads_nothing else prompts)
     for prompt, cut in zip(prompts, tokens.cut, strict=False):
         if cut:
             progress.warn(f"the prompt is too long; this end of it was cut off: {_short(cut)}")
@@ -58,15 +58,10 @@ def text_encode(
     with opened(text_encoder) as model:
         pooled, hidden = _encode(partial(encoder.read, model), tokens, text_encoder.device, progress)
     count = len(prompts)
-    return TextEmbeds(
-        pooled[:count],
-        hidden[:count],
-        tokens.mask[:count],
-        text_encoder.system,
-        empty_text_embeds=pooled[count:],
-        empty_hidden_states=hidden[count:],
-        empty_attention_mask=tokens.mask[count:],
-    )
+    made: dict[str, Any] = {"text_embeds": pooled, "hidden_states": hidden, "attention_mask": tokens.mask}
+    empty = {f"empty_{name}": array[count:] for name, array in made.items() if encoder.reads_nothing}
+    prompted = {name: array[:count] for name, array in made.items()}
+    return TextEmbeds(**prompted, **empty, system=text_encoder.system)
 
 
 def _encode(

@@ -26,3 +26,5 @@ class Encoder:
     """Endings of the names of weights that float16 is too narrow for."""
     blocks: str | None = None
     """Where the blocks lie that can be read one by one, in a network that is too large for memory."""
+    reads_nothing: bool = True
+    """Whether it is wanted what the network makes of the empty prompt, for where there is no negative one."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nodes.checkpoints.reading import CheckpointError
@@ -62,10 +63,13 @@ def tokenizer(handle: TextEncoder) -> Tokenizer:
 def read(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Token ids (B, 128), mask (B, 128) -> the mean of the hidden states (B, E), and these (B, 128, E).
 
-    T5 has no state for the whole prompt, and Kandinsky 3 uses none; the mean stands for it on the wire.
+    T5 has no state for the whole prompt, and Kandinsky 3 uses none; the mean stands for it on the wire. No
+    token looks at padding, so the network is spared what all prompts have of it.
     """
-    hidden = model(ids, mask)
+    longest = int(mask.sum(dim=1).max())
+    hidden = model(ids[:, :longest], mask[:, :longest])
+    hidden = F.pad(hidden, (0, 0, 0, ids.shape[1] - longest))
     return hidden.float().sum(dim=1) / mask.sum(dim=1, keepdim=True), hidden
 
 
-T5 = Encoder(build, tokenizer, read, wide=WIDE, blocks="encoder.block")
+T5 = Encoder(build, tokenizer, read, wide=WIDE, blocks="encoder.block", reads_nothing=False)

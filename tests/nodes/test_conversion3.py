@@ -12,13 +12,14 @@ from safetensors.torch import load_file
 from nodes.checkpoints.reading import CheckpointError
 from nodes.conversion import original3, unet3_names
 from nodes.conversion.convert import convert
+from nodes.load_kandinsky3 import load_kandinsky3
 from nodes.movq_decode import movq_decode
 from nodes.text_encode import text_encode
 from nodes.unet_denoise import unet_denoise
 from nodes.wires import Latents
 from tests.nodes import original3 as tiny_original
 from tests.nodes import tiny, tiny3
-from tests.nodes.stages import Recorder
+from tests.nodes.stages import Recorder, environment
 from tests.nodes.test_networks import real
 from ui.cli import main
 
@@ -177,3 +178,8 @@ def test_a_unet_in_a_single_file_says_what_it_is(made: Path, tmp_path: Path) -> 
     }
     whole = unet3_config({name: tuple(shape) for name, shape in real("unet3")["shapes"].items()})
     assert {**whole, "groups": 32} == {**original3.UNET, "null_embedding": False}
+    handle = load_kandinsky3(
+        source=str(file), environment=environment(tmp_path), wanted=frozenset({"unet"})
+    ).unet
+    assert (handle.system, handle.variant, handle.latent_factor) == ("3", "inpaint", 8)
+    assert handle.scheduler["beta_schedule"] == "squaredcos_cap_v2"

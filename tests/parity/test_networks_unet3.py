@@ -10,6 +10,13 @@ from nodes.networks.unet3 import UNet3, UNet3Config
 TOLERANCE = 1e-5
 SIZES = {
     "two levels": {"block_out_channels": (32, 64), "layers_per_block": 3, "groups": 2},
+    "least": {
+        "block_out_channels": (32, 64),
+        "groups": 2,
+        "time_embedding_dim": 4,
+        "attention_head_dim": 4,
+        "cross_attention_dim": 4,
+    },
     "four levels": {"block_out_channels": (32, 32, 64, 64), "layers_per_block": 2, "groups": 4},
 }
 MASKS = torch.tensor([[1, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
@@ -17,7 +24,7 @@ MASKS = torch.tensor([[1, 1, 1, 1, 1, 0], [1, 1, 1, 0, 0, 0], [0, 0, 0, 0, 0, 0]
 
 def make_pair(randomise, sizes: str) -> tuple[Kandinsky3UNet, UNet3]:
     common = {"time_embedding_dim": 16, "attention_head_dim": 8, "cross_attention_dim": 24}
-    theirs = randomise(Kandinsky3UNet(**common, encoder_hid_dim=20, **SIZES[sizes]), 0)
+    theirs = randomise(Kandinsky3UNet(**{**common, "encoder_hid_dim": 20, **SIZES[sizes]}), 0)
     ours = UNet3(UNet3Config.read(theirs.config))
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours.eval()
