@@ -35,12 +35,13 @@ export function isLinked(node: NodeJson, port: string): boolean {
   return linksOf(node, port).length > 0;
 }
 
-const known = new WeakMap<NodeJson, Map<string, Wire[]>>();
+const known = new WeakMap<object, Map<string, Wire[]>>();
 
-/** The wires that arrive at a node. The same objects as long as the node is the same. */
+/** The wires that arrive at a node. The same objects as long as its inputs are the same. */
 export function wiresInto(id: string, node: NodeJson): Wire[] {
-  let byId = known.get(node);
-  if (!byId) known.set(node, (byId = new Map()));
+  if (!node.inputs) return [];
+  let byId = known.get(node.inputs);
+  if (!byId) known.set(node.inputs, (byId = new Map()));
   let wires = byId.get(id);
   if (!wires) byId.set(id, (wires = read(id, node)));
   return wires;
