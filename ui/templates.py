@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,12 @@ class Template:
         return path if path.is_file() else None
 
 
-def templates() -> Iterator[Template]:
-    """Every workflow of the package, the first one first."""
+@cache
+def templates() -> tuple[Template, ...]:
+    """Every workflow of the package, the first one first; read once."""
     files = sorted(FOLDER.glob("*.json"), key=lambda path: (path.stem != FIRST, path.stem))
-    for path in files:
-        workflow = load(path)
-        yield Template(path.stem, workflow.name or path.stem, workflow.description, workflow.data)
+    read = [(path.stem, load(path)) for path in files]
+    return tuple(Template(id, item.name or id, item.description, item.data) for id, item in read)
 
 
 def picture(name: str) -> Path | None:

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { BridgeError, Offline } from '../src/core/bridge';
 import { gradioBridge, type Host } from '../src/core/gradio';
 import type { RunEvent, WorkflowJson } from '../src/core/types';
@@ -103,6 +103,28 @@ describe('pictures', () => {
     expect((await upload(new Blob(['x']))).url).toBe('/studio/kandinsky/picture/1');
     await expect(upload(new Blob(['x']))).rejects.toThrow('the file is no picture');
     await expect(upload(new Blob(['x']))).rejects.toBeInstanceOf(Offline);
+  });
+});
+
+describe('the form', () => {
+  const opened = () => {
+    const tab = { location: { href: '' }, document: { body: { textContent: '' } } };
+    vi.spyOn(window, 'open').mockReturnValue(tab as unknown as Window);
+    return tab;
+  };
+
+  it('opens in a tab of its own, with the workflow as it is', async () => {
+    const tab = opened();
+    const server = { draft: () => Promise.resolve(JSON.stringify({ answer: { draft: 'd1' } })) };
+    bridge({ server }).showForm(WORKFLOW, 'template');
+    await vi.waitFor(() => expect(tab.location.href).toBe('/studio/form?draft=d1'));
+  });
+
+  it('says in that tab why it cannot be shown', async () => {
+    const tab = opened();
+    const server = { draft: () => Promise.resolve(JSON.stringify({ error: 'this is no workflow' })) };
+    bridge({ server }).showForm(WORKFLOW, 'template');
+    await vi.waitFor(() => expect(tab.document.body.textContent).toBe('this is no workflow'));
   });
 });
 

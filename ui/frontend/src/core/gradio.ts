@@ -31,8 +31,6 @@ export interface Host {
   fetch?: typeof fetch;
   /** Waits, in milliseconds. */
   pause?: (time: number) => Promise<void>;
-  /** Shows the form of a draft that the server keeps. */
-  openForm?: (draft: string) => void;
 }
 
 const FIRST_PAUSE = 250;
@@ -198,13 +196,14 @@ export function gradioBridge(host: Host): Bridge {
 
     showForm(workflow, base) {
       // The tab is opened at once: later, the browser would take it for one that nobody asked for.
-      const tab = host.openForm ? null : window.open('about:blank');
+      const tab = window.open('about:blank');
       ask<{ draft: string }>('draft', { workflow, base }).then(
         ({ draft }) => {
-          if (host.openForm) host.openForm(draft);
-          else if (tab) tab.location.href = `${root}/form?draft=${draft}`;
+          if (tab) tab.location.href = `${root}/form?draft=${draft}`;
         },
-        () => tab?.close(),
+        (error: unknown) => {
+          if (tab) tab.document.body.textContent = error instanceof Error ? error.message : String(error);
+        },
       );
     },
   };
