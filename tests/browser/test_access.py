@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -179,6 +179,19 @@ def test_dialogs_menus_and_panels_are_accessible(shown: Canvas, opens: Callable[
     part = opens(shown)
     expect(part).to_be_visible()
     assert violations(part) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_form_is_accessible(browser: Browser, server: Server, scheme: Literal["light", "dark"]) -> None:
+    context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(server.url + "form")
+    expect(page.get_by_role("button", name="Run", exact=True)).to_be_visible(timeout=30_000)
+    # Gradio fades in what it renders: until then it is pale.
+    page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
+    found = violations(page.locator("html"))
+    context.close()
+    assert found == []
 
 
 def test_what_is_wrong_would_be_found(canvas: Canvas) -> None:
