@@ -67,7 +67,6 @@ def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path
         root_path=root_path,
         auth=_login(accounts) if accounts is not None else None,
         footer_links=["api", "settings"],
-        run_history=False,
         max_file_size=LARGEST_UPLOAD,
         ssr_mode=False,
         enable_monitoring=False,

@@ -60,6 +60,7 @@ def server(
     """The server, ready to run; afterwards no run goes on, and what Gradio kept of uploads is gone."""
     with tempfile.TemporaryDirectory(prefix="kandinsky-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is told to anybody
+        os.environ["GRADIO_RUN_HISTORY"] = "False"  # nor kept of what people do
         os.environ["GRADIO_TEMP_DIR"] = folder
         import uvicorn
 
