@@ -124,3 +124,10 @@ def page(context: BrowserContext) -> Iterator[Page]:
 def canvas(page: Page, server: Server) -> Canvas:
     """The canvas with the first template on it."""
     return Canvas(page).open(server.url)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, those of the browser share one worker, and with it one server."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))

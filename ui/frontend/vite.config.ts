@@ -1,9 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { licenses } from './licenses';
 
 // One ES module with its styles inside: the page loads it into a shadow root, from any sub-path.
 export default defineConfig({
-  plugins: [svelte({ compilerOptions: { css: 'injected' } })],
+  plugins: [svelte({ compilerOptions: { css: 'injected' } }), licenses('THIRD_PARTY_LICENSES.txt')],
   define: { 'process.env.NODE_ENV': '"production"' },
   build: {
     outDir: '../static',
