@@ -48,9 +48,19 @@ def serve(studio: Studio, opened: socket.socket, host: str, accounts: Accounts |
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server(studio, accounts) as serving:
         limit_memory()
-        shown = f"[{host}]" if ":" in host else host
-        print(f"Kandinsky Canvas is at http://{shown}:{opened.getsockname()[1]}", flush=True)
+        for line in welcome(host, opened.getsockname()[1], accounts is not None):
+            print(line, flush=True)
         serving.run(sockets=[opened])
+
+
+def welcome(host: str, port: int, login: bool) -> list[str]:
+    """Where the canvas is, and who can come in."""
+    everywhere = host in ("", "0.0.0.0", "::")
+    shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+    lines = [f"Kandinsky Canvas is at http://{shown}:{port}"]
+    if not login and host not in ("127.0.0.1", "localhost", "::1"):
+        lines.append("Everybody who can reach this machine may use it; --auth FILE wants a login.")
+    return lines
 
 
 @contextmanager

@@ -148,6 +148,26 @@ def test_of_the_previews_of_a_node_the_newest_is_kept() -> None:
     assert held["preview"] == "a1"  # what a reader holds does not change
 
 
+def test_previews_do_not_queue_up_before_a_slow_reader() -> None:
+    log = EventLog("run")
+
+    def paint(steps: range) -> None:
+        for step in steps:
+            log.append({"event": "progress", "node": "a", "step": step, "preview": "x" * 10_000})
+
+    async def read_slowly() -> list[list[dict[str, Any]]]:
+        batches = log.follow()
+        paint(range(2))
+        read = [await anext(batches)]
+        paint(range(2, 1000))  # while the first batch is on its way
+        read.append(await anext(batches))
+        return read
+
+    first, second = asyncio.run(read_slowly())
+    assert [event["step"] for event in [*first, *second]] == list(range(1000))
+    assert [sum("preview" in event for event in batch) for batch in (first, second)] == [1, 1]
+
+
 def test_one_sees_and_cancels_only_ones_own(runs: Runs) -> None:
     run, work = start(runs, "anna", [], "a")
     for forbidden in (runs.log, runs.cancel):

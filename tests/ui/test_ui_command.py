@@ -17,6 +17,7 @@ import pytest
 from tests.ui.browser import Browser
 from tests.ui.conftest import Called
 from ui.owners import Accounts
+from ui.serving import welcome
 
 Start = Callable[..., subprocess.Popen[str]]
 Call = Callable[..., Called]
@@ -75,6 +76,22 @@ def test_with_accounts_it_wants_a_login(start: Start, tmp_path: Path) -> None:
     assert (tmp_path / "mine" / "anna" / "One.json").is_file()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("host", "login", "lines"),
+    [
+        ("127.0.0.1", False, ["http://127.0.0.1:7"]),
+        ("localhost", False, ["http://localhost:7"]),
+        ("0.0.0.0", True, ["http://127.0.0.1:7"]),
+        ("0.0.0.0", False, ["http://127.0.0.1:7", "Everybody who can reach this machine"]),
+        ("fe80::1", False, ["http://[fe80::1]:7", "Everybody who can reach this machine"]),
+    ],
+)
+def test_it_says_who_can_come_in(host: str, login: bool, lines: list[str]) -> None:
+    said = welcome(host, 7, login)
+    assert len(said) == len(lines)
+    assert all(part in line for part, line in zip(lines, said, strict=True))
 
 
 def test_a_busy_port_is_told_in_a_sentence(kandinsky: Call) -> None:
