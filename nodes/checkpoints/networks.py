@@ -51,6 +51,15 @@ def _build(handle: Handle, where: str) -> nn.Module:
     raise TypeError(f"{type(handle).__name__} names no network")
 
 
+def bytes_of(handle: Handle) -> int:
+    """Memory that the weights of the network take which `handle` names."""
+    return tensors.stored_bytes(handle.weights, handle.dtype, _wide(handle))
+
+
+def _wide(handle: Handle) -> tuple[str, ...]:
+    return encoder_of(handle).wide if isinstance(handle, TextEncoder) else ()
+
+
 def open_network(handle: Handle, device: str) -> nn.Module:
     """The network that `handle` names, its weights in `handle.dtype` on `device`.
 
@@ -59,8 +68,7 @@ def open_network(handle: Handle, device: str) -> nn.Module:
     import torch
 
     network = build(handle)
-    wide = encoder_of(handle).wide if isinstance(handle, TextEncoder) else ()
-    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED, wide)
+    tensors.load(network, handle.weights, handle.dtype, device, encoders.IGNORED, _wide(handle))
     if handle.loras:
         from nodes.checkpoints.merge import merge
 

@@ -9,10 +9,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints.networks import open_to_compute
+from nodes.checkpoints.networks import bytes_of, open_to_compute
 from nodes.checkpoints.offload import on_device, one_by_one
 from nodes.checkpoints.streaming import can_stream, streamed
-from nodes.checkpoints.tensors import stored_bytes
 from nodes.wires import Handle
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Residency:
         key = (handle.part, handle.fingerprint, handle.dtype, handle.device, home)
         with self._lock:
             if key not in self._residents:
-                size = stored_bytes(handle.weights, handle.dtype)
+                size = bytes_of(handle)
                 self._make_room(home, size)
                 self._residents[key] = Resident(open_to_compute(handle, home), size)
             self._residents.move_to_end(key)

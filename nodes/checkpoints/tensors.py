@@ -68,10 +68,18 @@ def stored_tensors(files: Sequence[Path], ignored: Collection[str] = ()) -> dict
     return stored
 
 
-def stored_bytes(files: Sequence[Path], dtype: str) -> int:
-    """Bytes that the tensors of these files take in `dtype`."""
-    size = 4 if dtype == "float32" else 2
-    return sum(size * math.prod(entry.shape) for file in files for entry in read_header(file).values())
+def stored_bytes(files: Sequence[Path], dtype: str, wide: Collection[str] = ()) -> int:
+    """Bytes that the tensors of these files take in `dtype`; `wide` as for `load`."""
+    tensors = [item for file in files for item in read_header(file).items()]
+    return sum(
+        math.prod(entry.shape) * (2 if _kind(name, dtype, wide) != "float32" else 4)
+        for name, entry in tensors
+    )
+
+
+def _kind(name: str, dtype: str, wide: Collection[str]) -> str:
+    """The dtype that a tensor gets."""
+    return "float32" if dtype == "float16" and name.endswith(tuple(wide)) else dtype
 
 
 def check(network: nn.Module, stored: Mapping[str, tuple[str, Stored]], folder: Path) -> None:
@@ -110,10 +118,7 @@ def _read(
     import torch
     from safetensors import SafetensorError, safe_open
 
-    kinds = {
-        name: torch.float32 if dtype == "float16" and name.endswith(tuple(wide)) else getattr(torch, dtype)
-        for name in stored
-    }
+    kinds = {name: getattr(torch, _kind(name, dtype, wide)) for name in stored}
 
     for file in {entry.file: None for _, entry in stored.values()}:
         try:

@@ -211,12 +211,14 @@ def test_half_precision_leaves_one_layer_wide(folders, parts) -> None:
     """As transformers does: T5's sums leave the range of float16 there."""
     import torch
 
+    from nodes.checkpoints.networks import bytes_of
     from nodes.checkpoints.residency import opened
     from nodes.checkpoints.streaming import streamed
 
     handle = tiny3.kandinsky3_parts(folders["text2img"], dtype="float16").text_encoder
     with opened(handle) as model:
         kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        assert bytes_of(handle) == sum(tensor.nbytes for tensor in model.state_dict().values())
     assert {name for name, kind in kinds.items() if kind is torch.float32} == {
         f"encoder.block.{i}.layer.1.DenseReluDense.wo.weight" for i in range(2)
     }
