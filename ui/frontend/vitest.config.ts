@@ -4,5 +4,10 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   plugins: [svelte({ compilerOptions: { css: 'injected' } })],
   resolve: { conditions: ['browser'] },
-  test: { environment: 'jsdom', setupFiles: ['test/setup.ts'], include: ['test/**/*.test.ts'] },
+  test: {
+    environment: 'jsdom',
+    setupFiles: ['test/setup.ts'],
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000, // a busy machine takes long to import
+  },
 });
