@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -50,7 +51,11 @@ def serve(studio: Studio, opened: socket.socket, host: str, accounts: Accounts |
         limit_memory()
         for line in welcome(host, opened.getsockname()[1], accounts is not None):
             print(line, flush=True)
-        serving.run(sockets=[opened])
+        try:
+            serving.run(sockets=[opened])
+        finally:
+            # Or Python would look through all of Gradio and torch for seconds before it ends.
+            gc.freeze()
 
 
 def welcome(host: str, port: int, login: bool) -> list[str]:
