@@ -143,8 +143,7 @@ def test_a_name_that_is_taken_is_not_taken_over_unasked(canvas: Canvas, server: 
     expect(dialog).to_contain_text("There is a workflow of this name.")
     assert on_disk(server, "Taken")["nodes"]
     dialog.get_by_role("button", name="Replace it").click()
-    expect(canvas.messages).to_contain_text("Saved as Taken")
-    assert not on_disk(server, "Taken")["nodes"]
+    canvas.until("replaced", lambda _: not on_disk(server, "Taken")["nodes"])
 
 
 def test_workflows_are_renamed_and_deleted(canvas: Canvas, server: Server) -> None:
@@ -266,8 +265,7 @@ def save_under_another_name(canvas: Canvas, server: Server, name: str) -> None:
 
 def overwrite(canvas: Canvas, server: Server, name: str) -> None:
     canvas.page.get_by_role("button", name="Save yours over theirs").click()
-    expect(canvas.messages).to_contain_text(f"Saved as {name}")
-    assert text_on_disk(server, name) == "mine"
+    canvas.until("saved", lambda _: text_on_disk(server, name) == "mine")
     kept = sorted((server.folder / "saved" / ".versions" / name).glob("*.json"))
     texts = [json.loads(path.read_text())["nodes"]["prompt"]["params"]["text"] for path in kept]
     assert texts == [PROMPT, "theirs"]

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, CDPSession, Locator, Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.driver import Canvas, at, workflow
+from tests.browser.driver import Canvas, at, fresh_text_to_image, workflow
 
 PAIR = workflow(
     {
@@ -355,12 +355,15 @@ def moving(page: Page) -> list[str]:
 def test_nothing_moves_for_those_who_want_it_so(browser: Browser, server: Server, wish: Any) -> None:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion=wish)
     canvas = Canvas(context.new_page()).open(server.url)
-    canvas.node("prompt").get_by_role("textbox", name="text").fill(f"a cube, {wish}")
+    canvas.load_whole(fresh_text_to_image(steps=1000))
     canvas.page.get_by_test_id("run").click()
     expect(canvas.page.locator("[data-activity=running]").first).to_be_visible(timeout=60_000)
     canvas.press("t")
     expect(canvas.page.get_by_role("dialog")).to_be_visible()
     found = moving(canvas.page)
+    canvas.press("Escape")
+    canvas.press("Control+.")
+    canvas.until_done("Stopped")
     context.close()
     assert not found if wish == "reduce" else found
 

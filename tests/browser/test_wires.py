@@ -110,8 +110,8 @@ def test_dropping_on_empty_space_offers_what_fits_and_connects_it(pair: Canvas) 
     options = pair.page.get_by_role("option")
     expect(options.first).to_be_visible()
     texts = options.all_inner_texts()
-    assert texts, "nothing is offered"
-    assert all("MoVQ" in text for text in texts), texts
+    assert "MoVQ decode\nmovq" in texts[0], "what is made for it does not come first"
+    assert not any("UNet" in text or "Prior" in text for text in texts), texts
     pair.search("decode")
     expect(pair.wires).to_have_count(1)
     assert pair.link("movq_decode", "movq") == "decoder.movq"

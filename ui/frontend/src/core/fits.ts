@@ -156,11 +156,14 @@ export function candidates(
     const type = outputType(workflow, catalogue, loose.end);
     const taken = (spec: NodeSpec, name: string) =>
       whyNotType(catalogue, type, here, takerOf(spec, name)!) === null;
-    return specs.flatMap((spec) => {
+    const found = specs.flatMap((spec) => {
       const ports = spec.inputs.filter((port) => taken(spec, port.name));
       const params = spec.params.filter((param) => !param.many && taken(spec, param.name));
       return [...ports, ...params].map(({ name }) => ({ spec, port: name }));
     });
+    // What is made for that type comes before what takes any.
+    const takesAny = ({ spec, port }: Candidate) => takerOf(spec, port)?.type === ANY;
+    return found.sort((a, b) => Number(takesAny(a)) - Number(takesAny(b)));
   }
   const taker = takerOf(here, loose.end.port);
   if (!taker) return [];
