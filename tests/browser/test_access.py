@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any, Literal
 from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Server, start_server, stop
 from tests.browser.driver import Canvas, at, fresh_text_to_image, template, workflow
+from tests.browser.test_files import save, save_as, write_prompt
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 ALL_SORTS = workflow(
@@ -137,6 +139,25 @@ def saved(canvas: Canvas) -> Locator:
     return canvas.page.get_by_role("dialog")
 
 
+def conflict(canvas: Canvas) -> Locator:
+    """What to do when another tab has saved meanwhile."""
+    save_as(canvas, f"Twice {uuid4()}")
+    other = Canvas(canvas.page.context.new_page()).open(canvas.page.url)
+    write_prompt(other, "theirs")
+    save(other)
+    canvas.page.bring_to_front()
+    write_prompt(canvas, "mine")
+    canvas.press("Control+s")
+    return canvas.page.get_by_role("dialog", name="Not saved yet")
+
+
+def compared(canvas: Canvas) -> Locator:
+    """What changed since a version, and the bar over the canvas."""
+    saved(canvas).get_by_role("button", name="Compare").first.click()
+    expect(canvas.page.get_by_role("region", name="What differs")).to_be_visible()
+    return canvas.page.locator("html")
+
+
 def form_builder(canvas: Canvas) -> Locator:
     canvas.page.get_by_role("toolbar").get_by_role("button", name="Form", exact=True).click()
     panel = canvas.page.get_by_role("region", name="Form", exact=True)
@@ -168,6 +189,8 @@ def mask_painter(canvas: Canvas) -> Locator:
         pytest.param(by_keys("Space"), id="search"),
         rename,
         saved,
+        conflict,
+        compared,
         node_menu,
         file_menu,
         form_builder,
