@@ -2,7 +2,7 @@
 # make test    set up .venv for tests, then formatting, lint, types, architecture and every test
 # make bench   speed of the engine and of the networks
 # make judge   how well the checkpoint that ships does every task (COUNT=64 for a quick look)
-# make thumbnails   run every template and keep a small picture of what it makes
+# make thumbnails  run every template of that checkpoint and keep a small picture of what it makes
 # make format  put the code into its one form
 
 SHELL := /bin/sh
