@@ -6,7 +6,7 @@
 # make bench-ui   speed of the canvas in a browser
 # make bundle  build the canvas from ui/frontend (needs npm)
 # make judge   how well the checkpoint that ships does every task (COUNT=64 for a quick look)
-# make thumbnails   run every template and keep a small picture of what it makes
+# make thumbnails  run every template of that checkpoint and keep a small picture of what it makes
 # make format  put the code into its one form
 
 SHELL := /bin/sh

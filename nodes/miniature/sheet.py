@@ -1,6 +1,6 @@
 """A contact sheet of unpicked samples, each above its prompt.
 
-python -m nodes.miniature.sheet outputs/miniature.png --count 64
+python -m nodes.miniature.sheet nodes/miniature/samples.webp --count 64
 python -m nodes.miniature.sheet outputs/mine.png "a red house on snow at night" "a blue ring on sand"
 """
 

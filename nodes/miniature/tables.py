@@ -140,7 +140,7 @@ def build_aspects(folder: Path, data: Data, count: int) -> None:
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     for k, (width, height) in enumerate(ASPECTS):
         path, start = folder / "tables" / f"{width}x{height}.npz", FIRST_OF_ASPECTS + k * count
-        if not path.exists():
+        if count and not path.exists():
             aspect_part(path, np.array(data.images[start : start + count]), start, width, height)
 
 

@@ -2,8 +2,9 @@
 
     python -m nodes.miniature.train_depth --minutes 20
 
-It sees what the product shows it: a picture squeezed to 64 x 64. It learns from the sharp renders, brighter
-or darker, blurred or noisy, as pictures from people and from the MoVQ are.
+It sees what the product shows it: a picture squeezed to 64 x 64. Its transformer begins with the layers of
+the CLIP vision encoder that ships, which know a thing from its ground already. It learns from the sharp
+renders, brighter or darker, blurred or noisy, as pictures from people and from the MoVQ are.
 """
 
 from pathlib import Path
@@ -13,10 +14,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import DPTConfig, DPTForDepthEstimation
 
 from nodes.miniature.data import Data
+from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.train_judge import worn
 from nodes.miniature.train_movq import differences
 from nodes.miniature.training import Stage, run_stage, to_unit
@@ -24,19 +27,19 @@ from nodes.miniature.training import Stage, run_stage, to_unit
 SEEN = 64  # pixels along each side of what the network sees
 CONFIG: dict[str, Any] = {
     "model_type": "dpt",
-    "hidden_size": 96,
+    "hidden_size": 128,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
-    "intermediate_size": 192,
+    "intermediate_size": 384,
     "hidden_act": "gelu",
-    "layer_norm_eps": 1e-6,
+    "layer_norm_eps": 1e-5,
     "image_size": SEEN,
-    "patch_size": 4,
+    "patch_size": 8,
     "num_channels": 3,
     "qkv_bias": True,
     "backbone_out_indices": [0, 1, 2, 3],
     "readout_type": "ignore",
-    "reassemble_factors": [1, 0.5, 0.25, 0.125],
+    "reassemble_factors": [2, 1, 0.5, 0.25],
     "neck_hidden_sizes": [32, 32, 48, 48],
     "fusion_hidden_size": 32,
     "head_in_index": -1,
@@ -58,6 +61,17 @@ IMAGE_PROCESSOR: dict[str, Any] = {
     "image_std": [0.5, 0.5, 0.5],
 }
 BATCH = 32
+EMBEDDED_SPREAD = 0.23  # of CLIP's embedded patches, on 64 renders
+LAYER = {  # a part of DPT's layers: the same of CLIP's
+    "attention.attention.query": "self_attn.q_proj",
+    "attention.attention.key": "self_attn.k_proj",
+    "attention.attention.value": "self_attn.v_proj",
+    "attention.output.dense": "self_attn.out_proj",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+    "layernorm_before": "layer_norm1",
+    "layernorm_after": "layer_norm2",
+}
 
 
 def build() -> DPTForDepthEstimation:
@@ -65,6 +79,29 @@ def build() -> DPTForDepthEstimation:
     model = DPTForDepthEstimation(DPTConfig(**CONFIG))
     torch.nn.init.constant_(model.head.head[-2].bias, 0.4)
     return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def begin() -> DPTForDepthEstimation:
+    """The network with CLIP's layers. CLIP normalises its embedded patches once more before them: that is
+    folded into the embeddings, as if all patches had the same spread."""
+    clip = load_file(WEIGHTS / "prior" / "image_encoder" / "model.safetensors")
+    theirs = {name.removeprefix("vision_model."): value.float() for name, value in clip.items()}
+    model = build()
+    patches = theirs["embeddings.patch_embedding.weight"]
+    places = theirs["embeddings.position_embedding.weight"]
+    scale = theirs["pre_layrnorm.weight"] / EMBEDDED_SPREAD
+    embeddings = model.dpt.embeddings
+    embeddings.patch_embeddings.projection.weight.copy_(patches * scale[:, None, None, None])
+    embeddings.position_embeddings.copy_(places * scale + theirs["pre_layrnorm.bias"])
+    embeddings.cls_token.copy_(theirs["embeddings.class_embedding"] * scale)
+    own = {}
+    for number in range(CONFIG["num_hidden_layers"]):
+        for ours, name in LAYER.items():
+            for kind in ("weight", "bias"):
+                own[f"layer.{number}.{ours}.{kind}"] = theirs[f"encoder.layers.{number}.{name}.{kind}"]
+    model.dpt.encoder.load_state_dict(own)
+    return model
 
 
 def matrices(model: DPTForDepthEstimation) -> list[nn.Parameter]:
@@ -115,7 +152,7 @@ def train(
 ) -> DPTForDepthEstimation:
     """Train, or go on training; returns the network with averaged weights."""
     torch.manual_seed(seed)
-    model = build()
+    model = begin()
     model.train()
     stage = Stage(
         "depth",
