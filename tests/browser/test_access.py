@@ -79,8 +79,12 @@ def test_the_page_is_accessible_before_and_after_a_run(shown: Canvas) -> None:
     gallery = shown.page.get_by_role("region", name="Gallery")
     expect(gallery.locator("img").first).to_be_visible()
     assert violations(gallery) == []
+    gallery.get_by_role("button", name="Close gallery").click()
+    shown.press("f")
     shown.node("save").get_by_role("button", name="See the picture").click()
-    assert violations(shown.page.get_by_role("dialog")) == []
+    dialog = shown.page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert violations(dialog) == []
 
 
 def test_every_sort_of_node_is_accessible(shown: Canvas) -> None:

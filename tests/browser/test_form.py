@@ -17,7 +17,7 @@ from tests.browser.driver import PATIENCE, RUN_PATIENCE, WORKFLOWS, Canvas
 def opened(page: Page, server: Server, template: str = "Text to image") -> Page:
     """The form of a template."""
     page.goto(server.url + "form")
-    workflow = page.get_by_label("Workflow")
+    workflow = page.get_by_role("combobox", name="Workflow")
     expect(workflow).to_have_value("Text to image", timeout=PATIENCE * 2000)
     if template != "Text to image":
         workflow.click()
@@ -88,7 +88,7 @@ def test_every_template_has_a_form(page: Page, server: Server) -> None:
     opened(page, server)
     for file in sorted(WORKFLOWS.glob("*.json")):
         workflow = json.loads(file.read_text())
-        page.get_by_label("Workflow").click()
+        page.get_by_role("combobox", name="Workflow").click()
         page.get_by_role("option", name=workflow["name"], exact=True).click()
         expect(page.get_by_role("heading", name=workflow["name"], exact=True)).to_be_visible()
         for entry in workflow["interface"]["inputs"].values():

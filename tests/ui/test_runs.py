@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -48,13 +49,19 @@ def runs() -> Iterator[Runs]:
     made.close()
 
 
+def awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine returns. In a thread: where a browser is tested beside this, a loop runs in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
+
 def read(log: EventLog, since: int = 0) -> list[dict[str, Any]]:
     """Everything in a log, to its end."""
 
     async def follow() -> list[dict[str, Any]]:
         return [event for batch in [batch async for batch in log.follow(since)] for event in batch]
 
-    return asyncio.run(asyncio.wait_for(follow(), 10))
+    return awaited(asyncio.wait_for(follow(), 10))
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
@@ -119,14 +126,14 @@ def test_several_readers_see_the_same_while_it_happens(runs: Runs) -> None:
 
         return await asyncio.gather(follow(), follow())
 
-    assert asyncio.run(both()) == [["queued", "started", "done"]] * 2
+    assert awaited(both()) == [["queued", "started", "done"]] * 2
 
 
 def test_who_waits_is_told_that_the_server_is_still_there() -> None:
     async def follow() -> list[Any]:
         return await anext(EventLog("run").follow(patience=0.01))
 
-    assert asyncio.run(follow()) == []
+    assert awaited(follow()) == []
 
 
 def test_of_the_previews_of_a_node_the_newest_is_kept() -> None:
@@ -163,7 +170,7 @@ def test_previews_do_not_queue_up_before_a_slow_reader() -> None:
         read.append(await anext(batches))
         return read
 
-    first, second = asyncio.run(read_slowly())
+    first, second = awaited(read_slowly())
     assert [event["step"] for event in [*first, *second]] == list(range(1000))
     assert [sum("preview" in event for event in batch) for batch in (first, second)] == [1, 1]
 
