@@ -109,6 +109,7 @@ def test_the_canvas_hands_its_workflow_over(canvas: Canvas) -> None:
 
 def test_the_api_is_shown(page: Page, server: Server) -> None:
     opened(page, server)
+    page.wait_for_load_state("networkidle")  # a click before the page is alive would be lost
     page.get_by_role("button", name="Use via API").click()
     expect(page.get_by_text("/text_to_image").first).to_be_visible(timeout=PATIENCE * 2000)
     for language in ("Python", "JavaScript", "cURL"):

@@ -50,7 +50,7 @@ def runs() -> Iterator[Runs]:
 
 
 def awaited(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns, in a thread of its own: in this one, tests of a browser may have left a loop."""
+    """What a coroutine returns; in a thread, since tests of a browser may have left a loop in this one."""
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
 
