@@ -131,3 +131,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("browser"))
+            # A machine that is busy with something else may starve a browser for seconds. What fails twice in
+            # a row is no such moment; a first failure is printed (R) and is to be looked into all the same.
+            item.add_marker(pytest.mark.flaky(reruns=1))
