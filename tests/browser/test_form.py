@@ -109,9 +109,13 @@ def test_the_canvas_hands_its_workflow_over(canvas: Canvas) -> None:
 
 def test_the_api_is_shown(page: Page, server: Server) -> None:
     opened(page, server)
-    page.wait_for_load_state("networkidle")  # a click before the page is alive would be lost
-    page.get_by_role("button", name="Use via API").click()
-    expect(page.get_by_text("/text_to_image").first).to_be_visible(timeout=PATIENCE * 2000)
+    endpoint = page.get_by_text("/text_to_image").first
+    for _ in range(10):
+        page.get_by_role("button", name="Use via API").click()
+        page.wait_for_timeout(2000)
+        if endpoint.is_visible():  # a click before the page is alive is lost
+            break
+    expect(endpoint).to_be_visible(timeout=PATIENCE * 2000)
     for language in ("Python", "JavaScript", "cURL"):
         expect(page.get_by_text(language, exact=False).first).to_be_visible()
 
