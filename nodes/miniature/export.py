@@ -30,7 +30,7 @@ from nodes.miniature.training import load_averaged
 WEIGHTS = Path(__file__).parent / "weights"
 METRICS = Path(__file__).parent / "metrics"
 STAGES = (
-    "movq", "movq_decoder", "clip", "prior", "unet", "unet_text2img", "unet_inpaint",
+    "movq", "movq_decoder", "clip", "prior", "prior_further", "unet", "unet_text2img", "unet_inpaint",
     "unet_controlnet_depth", "depth", "judge",
 )  # fmt: skip
 
@@ -122,13 +122,9 @@ def export_prior(folder: Path, root: Path) -> None:
 
 
 def export_decoder(folder: Path, root: Path, data: Data) -> None:
-    """UNet and MoVQ; the MoVQ without its further training if there was none."""
+    """UNet and MoVQ, as they are after their first training."""
     movq = train_movq.build()
     movq.load_state_dict(load_file(folder / "movq_whitened.safetensors"))
-    if (folder / "movq_decoder.state").exists():
-        for part in train_movq.frozen(movq):
-            part.requires_grad_(False)
-        load_averaged(movq, folder / "movq_decoder.state")
     unet = load_averaged(train_unet.build(), folder / "unet.state")
     write_json(root / "model_index.json", DECODER_INDEX)
     for name, model, config in (("movq", movq, train_movq.CONFIG), ("unet", unet, train_unet.CONFIG)):
@@ -136,6 +132,18 @@ def export_decoder(folder: Path, root: Path, data: Data) -> None:
         write_json(root / name / "config.json", config)
     write_json(root / "scheduler" / "scheduler_config.json", train_unet.SCHEDULER)
     write_json(root / "recommended.json", {**DECODER_RECOMMENDED, "preview": fit_preview(folder, data)})
+
+
+def export_prior_further(folder: Path, root: Path) -> None:
+    """The prior that went on training."""
+    model = load_averaged(train_prior.build(), folder / "prior_further.state")
+    write_weights(root / "prior" / "prior" / "diffusion_pytorch_model.safetensors", model)
+
+
+def export_movq_decoder(folder: Path, root: Path) -> None:
+    """The MoVQ with a decoder that went on training."""
+    model = load_averaged(train_movq.shipped(), folder / "movq_decoder.state")
+    write_weights(root / "decoder" / "movq" / "diffusion_pytorch_model.safetensors", model)
 
 
 def export_variant(folder: Path, root: Path, variant: str) -> None:
@@ -164,6 +172,8 @@ def export_judge(folder: Path, root: Path) -> None:
 ADDITIONS: dict[str, Callable[[Path, Path], None]] = {
     "judge": export_judge,
     "depth": export_depth,
+    "prior_further": export_prior_further,
+    "movq_decoder": export_movq_decoder,
     **{f"unet_{variant}": partial(export_variant, variant=variant) for variant in train_variant.CONFIGS},
 }
 

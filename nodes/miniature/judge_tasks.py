@@ -1,4 +1,5 @@
-"""What the judge says of every other task: inpainting, depth, image to image, mixing, samplers, speed.
+"""What the judge says of every other task: other sizes, inpainting, depth, image to image, mixing, leading,
+samplers, speed.
 
 Each task has figures over as many samples as are asked for, with 95 % confidence. Depth is seen by the depth
 estimator, which was trained on real renders only, as the judge was.
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -25,10 +27,10 @@ from nodes.miniature.data import SIZE, nearness, scene
 from nodes.miniature.judge import ALL_RIGHT, BATCH, COLUMNS, SEED, margin, open_judge
 from nodes.miniature.judge_net import JudgeNet
 from nodes.miniature.painting import Painter, Settings, depth_estimator, from_image, silent, to_image
-from nodes.miniature.scenes import ATTRIBUTES, Attributes, Scene, replaced
+from nodes.miniature.scenes import ATTRIBUTES, Attributes, Scene, place, replaced
 from nodes.miniature.train_depth import correlation
 from nodes.miniature.train_judge import correct
-from nodes.wires import DepthHint, Mask
+from nodes.wires import DepthHint, ImageEmbeds, Mask
 
 MARGIN = 6  # pixels of the hole around the things
 FEATHER = 4
@@ -36,6 +38,8 @@ VISIBLE = 2 / 255  # mean difference outside the mask from which on it counts as
 STEADY = 0.03  # a probability may fall by this much, as noise, on its way up
 FEW_STEPS, MANY_STEPS = 15, 100
 WEIGHTS_OF_SECOND = (0.0, 0.25, 0.5, 0.75, 1.0)
+STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
+SIZES = ((96, 96), (160, 160), (192, 128), (128, 192))  # width, height
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,13 @@ def mean(values: Tensor, ceiling: Tensor | None = None) -> Figure:
     )
 
 
-def drawn(scenes: list[Scene]) -> tuple[Tensor, NDArray[np.uint8], Tensor]:
-    """Renders (N, 3, 128, 128) in -1..1, object numbers and nearness 0..1 (N, 128, 128)."""
+def drawn(
+    scenes: list[Scene], size: tuple[int, int] = (SIZE, SIZE)
+) -> tuple[Tensor, NDArray[np.uint8], Tensor]:
+    """Renders (N, 3, H, W) in -1..1, object numbers and nearness 0..1 (N, H, W); `size` is width, height."""
     from nodes.miniature.render import render
 
-    pictures = [render(placed, SIZE) for placed in scenes]
+    pictures = [render(placed, min(*size, SIZE), *size) for placed in scenes]
     images = torch.from_numpy(np.stack([picture.image for picture in pictures])).permute(0, 3, 1, 2) * 2 - 1
     near = torch.from_numpy(nearness(np.stack([picture.depth for picture in pictures]))).float() / 255
     return images, np.stack([picture.ids for picture in pictures]), near
@@ -108,6 +114,32 @@ def drawn(scenes: list[Scene]) -> tuple[Tensor, NDArray[np.uint8], Tensor]:
 def rows_of(words: list[Attributes]) -> Tensor:
     """Their rows (N, 11)."""
     return torch.tensor([attributes.row() for attributes in words])
+
+
+def sizes(bench: Bench, count: int) -> dict[str, Figure]:
+    """Pictures of other sizes; the judge sees the square in the middle, as CLIP does."""
+    result: dict[str, Figure] = {}
+    for width, height in SIZES:
+        right, real = [], []
+        for seed, scenes in bench.scenes(count):
+            words = [words for words, _ in scenes]
+            embeds = bench.painter.imagine([full_caption(said) for said in words], bench.settings, seed)
+            made = bench.painter.paint(embeds, bench.settings, seed, size=(width, height))
+            right.append(bench.right(square(made), rows_of(words)))
+            real.append(
+                bench.right(square(drawn([s for _, s in scenes], (width, height))[0]), rows_of(words))
+            )
+        result[f"{width} x {height}: everything right"] = share(torch.cat(right), torch.cat(real))
+    return result
+
+
+def square(pictures: Tensor) -> Tensor:
+    """The square in the middle of pictures (N, 3, H, W), at most SIZE pixels wide, then made SIZE wide."""
+    height, width = pictures.shape[-2:]
+    side = min(height, width, SIZE)
+    top, left = (height - side) // 2, (width - side) // 2
+    cut = pictures[..., top : top + side, left : left + side]
+    return F.interpolate(cut, (SIZE, SIZE), mode="bilinear", align_corners=False)
 
 
 def inpainting(bench: Bench, count: int) -> dict[str, Figure]:
@@ -214,27 +246,73 @@ def image(bench: Bench, count: int) -> dict[str, Figure]:
 
 
 def mixing(bench: Bench, count: int) -> dict[str, Figure]:
-    """Two prompts of one thing each, mixed: what the judge sees of the second grows with its weight."""
-    steady, reached = [], []
-    for seed, scenes in bench.scenes(count):
-        first = [replace(words, things=words.things[:1]) for words, _ in scenes]
-        second = [other_words(words, np.random.default_rng((SEED, seed, i))) for i, words in enumerate(first)]
-        one, two = (
-            bench.painter.imagine([full_caption(words) for words in side], bench.settings, seed)
-            for side in (first, second)
-        )
-        path = []
-        for weight in WEIGHTS_OF_SECOND:
-            embeds = interpolate([one, two], weights=[1 - weight, weight])
-            made = bench.painter.paint(embeds, bench.settings, seed)
-            path.append(likelihood(bench.judge, made, rows_of(first), rows_of(second)))
-        along = torch.stack(path)
-        steady.append((along.diff(dim=0) > -STEADY).all(0))
-        reached.append((along[0] < 0.5) & (along[-1] > 0.5))
+    """Two scenes of one thing each, mixed: what the judge sees of the second grows with its weight."""
+    result: dict[str, Figure] = {}
+    for kind in ("two prompts", "a picture and a prompt"):
+        paths = []
+        for seed, first, second in opposites(bench, count):
+            texts = [full_caption(words) for words, _ in first]
+            one = (
+                bench.painter.imagine(texts, bench.settings, seed)
+                if kind == "two prompts"
+                else bench.painter.look(drawn([placed for _, placed in first])[0])
+            )
+            two = bench.painter.imagine([full_caption(words) for words in second], bench.settings, seed)
+            mixed = [interpolate([one, two], weights=[1 - w, w]) for w in WEIGHTS_OF_SECOND]
+            paths.append(path(bench, mixed, seed, [words for words, _ in first], second))
+        along = torch.cat(paths, 1)
+        result |= {
+            f"{kind}: the second grows with its weight": share(steady(along)),
+            f"{kind}: from the first to the second": share((along[0] < 0.5) & (along[-1] > 0.5)),
+        }
+    return result
+
+
+def leading(bench: Bench, count: int) -> dict[str, Figure]:
+    """A picture of one thing led towards another prompt: what the judge sees of that grows with strength."""
+    paths = []
+    for seed, first, second in opposites(bench, count):
+        picture = bench.painter.look(drawn([placed for _, placed in first])[0])
+        texts = [full_caption(words) for words in second]
+        led = [bench.painter.lead(picture, texts, bench.settings, seed, strength) for strength in STRENGTHS]
+        paths.append(path(bench, led, seed, [words for words, _ in first], second))
+    along = torch.cat(paths, 1)
     return {
-        "the second grows with its weight": share(torch.cat(steady)),
-        "from the first to the second": share(torch.cat(reached)),
+        "the prompt grows with the strength": share(steady(along)),
+        **{
+            f"strength {s}: how far to the prompt": mean(far) for s, far in zip(STRENGTHS, along, strict=True)
+        },
     }
+
+
+def opposites(
+    bench: Bench, count: int
+) -> Iterator[tuple[int, list[tuple[Attributes, Scene]], list[Attributes]]]:
+    """Seeds, scenes of one thing each, and for each the words of one that differs in all but its place."""
+    for seed, scenes in bench.scenes(count):
+        rngs = [np.random.default_rng((SEED, seed, i)) for i in range(len(scenes))]
+        first = [replace(words, things=words.things[:1]) for words, _ in scenes]
+        second = [other_words(words, rng) for words, rng in zip(first, rngs, strict=True)]
+        yield seed, [(words, place(words, rng)) for words, rng in zip(first, rngs, strict=True)], second
+
+
+def path(
+    bench: Bench, embeds: list[ImageEmbeds], seed: int, first: list[Attributes], second: list[Attributes]
+) -> Tensor:
+    """How far pictures of each of `embeds` are from the first words to the second (len(embeds), N)."""
+    return torch.stack(
+        [
+            likelihood(
+                bench.judge, bench.painter.paint(each, bench.settings, seed), rows_of(first), rows_of(second)
+            )
+            for each in embeds
+        ]
+    )
+
+
+def steady(along: Tensor) -> Tensor:
+    """Which of the paths (steps, N) never fall by more than noise."""
+    return (along.diff(dim=0) > -STEADY).all(0)
 
 
 def other_words(words: Attributes, rng: np.random.Generator) -> Attributes:
@@ -288,10 +366,12 @@ def speed(bench: Bench, count: int) -> dict[str, Figure]:
 
 
 TASKS: dict[str, Callable[[Bench, int], dict[str, Figure]]] = {
+    "sizes": sizes,
     "inpainting": inpainting,
     "depth": depth,
     "image": image,
     "mixing": mixing,
+    "leading": leading,
     "samplers": samplers,
     "speed": speed,
 }

@@ -12,13 +12,15 @@ from torch import Tensor
 
 from graph.context import Environment, Progress
 from graph.files import Files
+from nodes.image_encode import image_encode
 from nodes.load import DecoderParts, PriorParts, load_decoder, load_depth_estimator, load_prior
 from nodes.movq_decode import movq_decode
 from nodes.movq_encode import movq_encode
 from nodes.prior import prior
+from nodes.prior_emb2emb import prior_emb2emb
 from nodes.text_encode import text_encode
 from nodes.unet_denoise import unet_denoise
-from nodes.wires import DepthEstimator, Image, ImageEmbeds, Latents
+from nodes.wires import DepthEstimator, Image, ImageEmbeds, Latents, TextEmbeds
 from nodes.zero_embeds import zero_embeds
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -56,17 +58,22 @@ class Painter:
 
     def imagine(self, texts: list[str], settings: Settings, seed: int) -> ImageEmbeds:
         """Image embeds of prompts; prompt number i has the seed `seed` + i."""
-        read = text_encode(self.parts.text_encoder, text="\n".join(texts), lines=True, progress=silent())
-        made = prior(
-            self.parts.prior,
-            read,
-            steps=settings.prior_steps,
-            guidance=settings.prior_guidance,
-            seed=seed,
-            wanted=frozenset({"image_embeds"}),
-            progress=silent(),
-        )
+        return prior(self.parts.prior, self._read(texts), **_imagining(settings, seed)).image_embeds
+
+    def lead(
+        self, image: ImageEmbeds, texts: list[str], settings: Settings, seed: int, strength: float
+    ) -> ImageEmbeds:
+        """Image embeds led towards prompts; row number i has the seed `seed` + i."""
+        asked = _imagining(settings, seed)
+        made = prior_emb2emb(self.parts.prior, self._read(texts), image, strength=strength, **asked)
         return made.image_embeds
+
+    def look(self, images: Tensor) -> ImageEmbeds:
+        """Image embeds of pictures (B, 3, H, W) in -1..1."""
+        return image_encode(self.parts.image_encoder, to_image(images), progress=silent())
+
+    def _read(self, texts: list[str]) -> TextEmbeds:
+        return text_encode(self.parts.text_encoder, text="\n".join(texts), lines=True, progress=silent())
 
     def encode(self, images: Tensor) -> Latents:
         """Latents of pictures (B, 3, H, W) in -1..1."""
@@ -84,16 +91,21 @@ class Painter:
         variant: str = "text2img",
         given: Mapping[str, Any] | None = None,
         strength: float = 1.0,
+        size: tuple[int, int] | None = None,
     ) -> Tensor:
-        """Pictures (B, 3, H, W) in -1..1; `given` are more of the denoiser's inputs (latents, mask...)."""
+        """Pictures (B, 3, H, W) in -1..1; `given` are more of the denoiser's inputs (latents, mask...).
+
+        `size` is width and height, without it what the checkpoint recommends.
+        """
         unet, given = _decoder(self.root, variant).unet, given or {}
-        size = {} if "latents" in given else {side: unet.recommended[side] for side in ("width", "height")}
+        width, height = size or (unet.recommended["width"], unet.recommended["height"])
+        sides: dict[str, Any] = {} if "latents" in given else {"width": width, "height": height}
         latents = unet_denoise(
             unet,
             embeds,
             zero_embeds(self.parts.image_encoder, progress=silent()),
             **given,
-            **size,
+            **sides,
             steps=settings.steps,
             guidance=settings.guidance,
             scheduler=settings.scheduler,
@@ -102,6 +114,16 @@ class Painter:
             progress=silent(),
         )
         return self.decode(latents)
+
+
+def _imagining(settings: Settings, seed: int) -> dict[str, Any]:
+    return {
+        "steps": settings.prior_steps,
+        "guidance": settings.prior_guidance,
+        "seed": seed,
+        "wanted": frozenset({"image_embeds"}),
+        "progress": silent(),
+    }
 
 
 def depth_estimator(root: Path = WEIGHTS) -> DepthEstimator:

@@ -1,6 +1,6 @@
 """What the shipped checkpoint makes of the scenes, for stages that go on from it.
 
-    python -m nodes.miniature.tables --count 16000 --edits 5000 --aspects 500
+    python -m nodes.miniature.tables --count 20000 --edits 6000 --aspects 700
 
 For the first scenes of the training set: their latents and image embeddings, and the embeddings of the same
 things moved to other places. For the first of these also an edit, the same scene with another thing in the
@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection
 
 from nodes.miniature.data import SEED, SIZE, WORK, Data, load, scene
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.scenes import moved, place, replaced, without
 from nodes.miniature.train_clip import VISION_SIZE, shrink
-from nodes.miniature.train_movq import build as build_movq
+from nodes.miniature.train_movq import shipped
 from nodes.miniature.training import to_unit
 from nodes.networks.movq import MoVQ
 
@@ -35,13 +34,6 @@ PART = 250
 ASPECTS = ((160, 128), (192, 128), (128, 160), (128, 192), (160, 160), (192, 192), (96, 96))
 FIRST_OF_ASPECTS = 20_000  # number of the first scene that is drawn at another size
 NAMES = ("latents", "embeds", "moved_embeds", "edited_latents", "edited_embeds", "edited_cells")
-
-
-def open_movq() -> MoVQ:
-    """The MoVQ that ships, in float32."""
-    movq = build_movq()
-    movq.load_state_dict(load_file(WEIGHTS / "decoder" / "movq" / "diffusion_pytorch_model.safetensors"))
-    return movq.float().eval()
 
 
 def open_vision() -> CLIPVisionModelWithProjection:
@@ -107,7 +99,7 @@ def _bytes(image: NDArray[np.float32]) -> NDArray[np.uint8]:
 def part(path: Path, images: NDArray[np.uint8], start: int, edits: int) -> None:
     """Write what is made of the scenes from `start` on, of which the first `edits` have one."""
     torch.set_num_threads(1)
-    movq, vision = open_movq(), open_vision()
+    movq, vision = shipped().eval(), open_vision()
     elsewhere = np.stack([moved_picture(number) for number in range(start, start + len(images))])
     made: list[NDArray[Any]] = [encode(movq, images), embed(vision, images), embed(vision, elsewhere)]
     if edits:
@@ -129,23 +121,15 @@ def aspect_part(path: Path, images: NDArray[np.uint8], start: int, width: int, h
         _bytes(render(scene(number)[1], square, width, height).image)
         for number in range(start, start + len(images))
     ]
-    latents, embeds = encode(open_movq(), np.stack(pictures)), embed(open_vision(), images)
+    latents, embeds = encode(shipped().eval(), np.stack(pictures)), embed(open_vision(), images)
     beside = path.with_suffix(".partial.npz")
     np.savez(beside, latents=latents, embeds=embeds)
     beside.rename(path)
 
 
-def build_aspects(folder: Path, data: Data, count: int) -> None:
-    """Write `count` scenes of every size in ASPECTS; what is there already is not made again."""
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
-    for k, (width, height) in enumerate(ASPECTS):
-        path, start = folder / "tables" / f"{width}x{height}.npz", FIRST_OF_ASPECTS + k * count
-        if count and not path.exists():
-            aspect_part(path, np.array(data.images[start : start + count]), start, width, height)
-
-
-def build(folder: Path, data: Data, count: int, edits: int, processes: int = 2) -> None:
-    """Write the tables NAMES, and nothing.npy, the embedding of the all-zero input.
+def build(folder: Path, data: Data, count: int, edits: int, aspects: int = 0, processes: int = 2) -> None:
+    """Write the tables NAMES of `count` scenes, nothing.npy, the embedding of the all-zero input, and
+    `aspects` scenes of every size in ASPECTS.
 
     Parts that are there already are not made again.
     """
@@ -159,6 +143,11 @@ def build(folder: Path, data: Data, count: int, edits: int, processes: int = 2) 
             if not path.exists()
             for left in [min(max(edits - start, 0), PART, count - start)]
         ]
+        for k, (width, height) in enumerate(ASPECTS):
+            path, start = folder / "tables" / f"{width}x{height}.npz", FIRST_OF_ASPECTS + k * aspects
+            if aspects and not path.exists():
+                images = np.array(data.images[start : start + aspects])
+                jobs.append(pool.submit(aspect_part, path, images, start, width, height))
         for job in jobs:
             job.result()
     parts = [np.load(path) for path in paths]
@@ -172,14 +161,12 @@ def build(folder: Path, data: Data, count: int, edits: int, processes: int = 2) 
 def main() -> None:
     """Command line: make the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=16_000)
-    parser.add_argument("--edits", type=int, default=5_000)
-    parser.add_argument("--aspects", type=int, default=500, help="scenes of each other size")
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--edits", type=int, default=6_000)
+    parser.add_argument("--aspects", type=int, default=700, help="scenes of each other size")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
-    data = load()
-    build_aspects(WORK, data, arguments.aspects)
-    build(WORK, data, arguments.count, arguments.edits, arguments.processes)
+    build(WORK, load(), arguments.count, arguments.edits, arguments.aspects, arguments.processes)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 """Train the MoVQ: 128-pixel pictures to 4 x 16 x 16 latents and back.
 
     python -m nodes.miniature.train_movq --minutes 33
-    python -m nodes.miniature.encode
-    python -m nodes.miniature.train_movq --decoder --minutes 20
+    python -m nodes.miniature.train_movq --decoder --minutes 40
 
 Crops of 64 pixels, most of them at an object, then whole pictures. The loss looks harder at objects than
-at the ground, asks for the picture's gradients as well as its values, and keeps the latents near zero mean,
-unit variance and no correlation, because Kandinsky's stages apply no latent scale. Once `encode` has whitened
-and stored the latents of all scenes, the encoder is fixed, and the decoder alone goes on training with them,
-while the next stages begin.
+at the ground, and hardest at small ones, asks for the picture's gradients as well as its values, and keeps
+the latents near zero mean, unit variance and no correlation, because Kandinsky's stages apply no scale.
+
+The decoder of the MoVQ that ships can go on alone, on the latents that `tables` stored: the encoder stays as
+it is, and so do the latents, which all other networks know.
 """
 
 import argparse
@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.training import Stage, channels_last, to_unit
 from nodes.networks.movq import MoVQ, MoVQConfig
 
@@ -49,7 +50,8 @@ CONFIG: dict[str, Any] = {
 }
 CROP, CROPS = 64, 8
 WHOLE_FROM, WHOLES = 0.8, 2  # the share of the stage after which whole pictures come, and how many a step
-OBJECT_WEIGHT = 3.0
+OBJECT_WEIGHT = 3.0  # of an object's pixel, against one of the ground
+USUAL_AREA, SMALL_WEIGHT = 1200, 2.5  # pixels of a usual object; the most that a small one counts against it
 LATENT_NOISE = 0.05
 
 
@@ -64,20 +66,28 @@ def crops(
     """Random crops (B, 3, size, size) in -1..1, three of four at an object, weights (B, 1, size, size), and
     of each crop its scene and upper left corner (y, x), a multiple of `align`."""
     full = data.images.shape[1]
-    pictures, masks, corners = [], [], []
+    pictures, weights, corners = [], [], []
     for number in rng.integers(0, data.training, count):
         ids = data.ids[number]
         y, x = rng.integers(0, full - size + 1, 2)
         if size < full and rng.random() < 0.75:
-            spots = np.argwhere(ids)
+            spots = np.argwhere(ids == rng.choice(np.unique(ids[ids > 0])))
             centre = spots[rng.integers(len(spots))] + rng.integers(-size // 4, size // 4, 2)
             y, x = np.clip(centre - size // 2, 0, full - size)
         y, x = y // align * align, x // align * align
         pictures.append(data.images[number, y : y + size, x : x + size])
-        masks.append(ids[y : y + size, x : x + size] > 0)
+        weights.append(importance(ids)[y : y + size, x : x + size])
         corners.append((int(number), int(y), int(x)))
-    near = F.max_pool2d(torch.from_numpy(np.stack(masks))[:, None].float(), 5, 1, 2)
-    return to_unit(np.stack(pictures)), 1 + (OBJECT_WEIGHT - 1) * near, corners
+    near = F.max_pool2d(torch.from_numpy(np.stack(weights))[:, None], 5, 1, 2)
+    return to_unit(np.stack(pictures)), near, corners
+
+
+def importance(ids: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """How much each pixel counts, for object numbers (H, W), 0 for none."""
+    areas = np.bincount(ids.ravel()).clip(min=1)
+    weights = OBJECT_WEIGHT * np.sqrt(USUAL_AREA / areas).clip(1, SMALL_WEIGHT)
+    weights[0] = 1
+    return weights.astype(np.float32)[ids]
 
 
 def pixel_loss(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
@@ -148,19 +158,21 @@ def train(folder: Path, data: Data, minutes: float, seed: int = 11, max_steps: i
     return model
 
 
-def frozen(model: MoVQ) -> tuple[nn.Module, ...]:
-    """The parts that stay as they are while the decoder goes on training."""
-    return model.encoder, model.quant_conv, model.quantize
+def shipped() -> MoVQ:
+    """The MoVQ that ships, in float32, of which only the decoder can be trained."""
+    model = build()
+    model.load_state_dict(load_file(WEIGHTS / "decoder" / "movq" / "diffusion_pytorch_model.safetensors"))
+    for part in (model.encoder, model.quant_conv, model.quantize):
+        part.requires_grad_(False)
+    return model
 
 
 def train_decoder(
-    folder: Path, data: Data, minutes: float, seed: int = 21, max_steps: int | None = None
+    folder: Path, data: Data, minutes: float, seed: int = 22, max_steps: int | None = None
 ) -> MoVQ:
     """Go on with the decoder alone, on stored latents; returns the network with averaged weights."""
-    model = build()
-    model.load_state_dict(load_file(folder / "movq_whitened.safetensors"))
-    for part in frozen(model):
-        part.requires_grad_(False)
+    torch.manual_seed(seed)
+    model = shipped()
     table = np.load(folder / "latents.npy")
     data = data.first(len(table))
     stage = Stage(
@@ -189,7 +201,7 @@ def _cut(table: NDArray[np.float16], number: int, y: int, x: int, size: int) -> 
 def main() -> None:
     """Command line: train the MoVQ, or its decoder alone."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--decoder", action="store_true", help="the decoder alone, after encode")
+    parser.add_argument("--decoder", action="store_true", help="the decoder of what ships, after tables")
     parser.add_argument("--minutes", type=float, default=33)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()

@@ -1,27 +1,40 @@
 """Train the prior: from a caption's embedding to the embedding of a picture that it could describe.
 
-    python -m nodes.miniature.train_prior --minutes 8
+    python -m nodes.miniature.train_prior --minutes 22
+    python -m nodes.miniature.train_prior --further --minutes 15
 
 One caption in ten is the empty one, for guidance. The text encoder is not trained here; it sees padding as
 it will when the product runs it, and the prior gets the mask.
+
+The prior that ships can go on, on what `tables` stored, and then learns to be led: where the noise leaves
+something to see, some captions say other things than the picture shows. A prior that only knows captions that
+fit believes them against all that it sees, and from a picture it goes at once to where the prompt is.
 """
 
+import argparse
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection
 
 from nodes.miniature import tokens
-from nodes.miniature.data import Data
+from nodes.miniature.captions import caption
+from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.painting import WEIGHTS
+from nodes.miniature.scenes import Attributes, Thing, from_row, sample_attributes
 from nodes.miniature.train_clip import CAPTIONS, WIDTH, ClipPair, token_table
 from nodes.miniature.train_unet import stratified
-from nodes.miniature.training import Stage, load_averaged, run_stage
+from nodes.miniature.training import Stage, load_averaged
 from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.schedulers.unclip import Unclip
+
+T = TypeVar("T")
 
 CONFIG: dict[str, Any] = {
     "_class_name": "PriorTransformer",
@@ -53,6 +66,7 @@ SCHEDULER: dict[str, Any] = {
 }
 BATCH = 128
 DROPPED = 0.1
+DOUBT = 0.6  # share of captions that do not fit where there is no noise; it falls to none where all is noise
 
 
 def build() -> PriorTransformer:
@@ -101,27 +115,90 @@ def train(
     torch.manual_seed(seed)
     pair = ClipPair()
     load_averaged(pair, folder / "clip.state")
-    table = torch.from_numpy(token_table(data)).long()
     embeds = torch.from_numpy(np.load(folder / "embeds.npy"))
-    training = data.training
-    empty = torch.tensor(tokens.build()("", padding="max_length").input_ids)
-    model, kept = build(), Unclip.read(SCHEDULER).alphas_cumprod[:, None]
-    model.clip_mean.copy_(embeds[:training].mean(0, keepdim=True))
-    model.clip_std.copy_(embeds[:training].std(0, keepdim=True))
+    model = build()
+    model.clip_mean.copy_(embeds[: data.training].mean(0, keepdim=True))
+    model.clip_std.copy_(embeds[: data.training].std(0, keepdim=True))
     stage = Stage(
         "prior", model, folder, minutes=minutes, peak=1.2e-3, seed=seed, decay=0.02, max_steps=max_steps
     )
+    return _learn(stage, model, pair.text, embeds, data, doubt=0.0)
+
+
+def shipped() -> PriorTransformer:
+    """The prior that ships, in float32."""
+    model = build()
+    model.load_state_dict(load_file(WEIGHTS / "prior" / "prior" / "diffusion_pytorch_model.safetensors"))
+    return model
+
+
+def train_further(
+    folder: Path, data: Data, minutes: float, seed: int = 23, max_steps: int | None = None
+) -> PriorTransformer:
+    """Go on with the prior that ships, also on captions that do not fit; returns it with averaged weights."""
+    torch.manual_seed(seed)
+    text = CLIPTextModelWithProjection.from_pretrained(
+        WEIGHTS / "prior" / "text_encoder", dtype=torch.float32
+    )
+    embeds = torch.from_numpy(np.load(folder / "embeds.npy"))
+    model = shipped()
+    stage = Stage(
+        "prior_further", model, folder, minutes=minutes, peak=8e-4, seed=seed, decay=0.02, max_steps=max_steps
+    )
+    return _learn(stage, model, text, embeds, data.first(len(embeds)), doubt=DOUBT)
+
+
+def _learn(
+    stage: Stage,
+    model: PriorTransformer,
+    text: CLIPTextModelWithProjection,
+    embeds: Tensor,
+    data: Data,
+    doubt: float,
+) -> PriorTransformer:
+    table = torch.from_numpy(token_table(data)).long()
+    tokenizer = tokens.build()
+    empty = torch.tensor(tokenizer("", padding="max_length").input_ids)
+    kept = Unclip.read(SCHEDULER).alphas_cumprod[:, None]
     for rng in stage.steps():
-        chosen, said = rng.integers(0, training, BATCH), rng.integers(0, CAPTIONS, BATCH)
+        chosen, said = rng.integers(0, data.training, BATCH), rng.integers(0, CAPTIONS, BATCH)
+        t = stratified(BATCH)
+        ids = table[chosen, said]
+        for row in np.flatnonzero(rng.random(BATCH) < doubt * (1 - t.numpy() / 1000)):
+            words = caption(doubted(from_row(data.rows[chosen[row]]), rng), rng)
+            ids[row] = torch.tensor(tokenizer(words, padding="max_length").input_ids)
         dropped = torch.from_numpy(rng.random((BATCH, 1)) < DROPPED)
-        ids = torch.where(dropped, empty, table[chosen, said])
-        clean, t = model.normalise(embeds[chosen]), stratified(BATCH)
+        ids = torch.where(dropped, empty, ids)
+        clean = model.normalise(embeds[chosen])
         noisy = kept[t].sqrt() * clean + (1 - kept[t]).sqrt() * torch.randn_like(clean)
-        loss = F.mse_loss(model(noisy, t, *read_texts(pair.text, ids)), clean)
+        loss = F.mse_loss(model(noisy, t, *read_texts(text, ids)), clean)
         stage.learn(loss, BATCH, mse=loss)
     stage.finish()
-    stage.finish(likeness=likeness(model, pair.text, table[training:, 0], embeds[training:]))
+    rest = slice(data.training, len(embeds))
+    stage.finish(likeness=likeness(model, text, table[rest, 0], embeds[rest]))
     return model
+
+
+def doubted(attributes: Attributes, rng: np.random.Generator) -> Attributes:
+    """A scene of which some words, or all, are another scene's: each part as often as the others."""
+    other, often = sample_attributes(rng), rng.random()
+
+    def either(mine: T, theirs: T) -> T:
+        return theirs if rng.random() < often else mine
+
+    things = either(attributes.things, other.things)
+    if len(things) == len(other.things):
+        things = tuple(
+            Thing(*(either(mine, theirs) for mine, theirs in zip(astuple(a), astuple(b), strict=True)))
+            for a, b in zip(things, other.things, strict=True)
+        )
+    return Attributes(
+        things,
+        either(attributes.order, other.order),
+        either(attributes.position, other.position),
+        either(attributes.ground, other.ground),
+        either(attributes.sky, other.sky),
+    )
 
 
 def likeness(
@@ -137,8 +214,14 @@ def likeness(
 
 
 def main() -> None:
-    """Command line: train the prior."""
-    run_stage(__doc__, 8, train)
+    """Command line: train the prior, or go on with what ships."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--further", action="store_true", help="the prior that ships, after tables")
+    parser.add_argument("--minutes", type=float, default=22)
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    (train_further if arguments.further else train)(WORK, load(), arguments.minutes)
 
 
 if __name__ == "__main__":

@@ -45,14 +45,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     train_clip.train(folder, data, 1, max_steps=2)
     encode.embed(folder, data)
     encode.encode(folder, data, SCENES, processes=1)
-    train_movq.train_decoder(folder, data, 1, max_steps=2)
     train_prior.train(folder, data, 1, max_steps=2)
     train_unet.train(folder, 1, max_steps=2)
     train_judge.train(folder, data, 1, max_steps=2)
     train_depth.train(folder, data, 1, max_steps=2)
     monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
-    tables.build_aspects(folder, data, 2)
-    tables.build(folder, data, SCENES, SCENES, processes=1)
+    tables.build(folder, data, SCENES, SCENES, 2, processes=1)
+    train_movq.train_decoder(folder, data, 1, max_steps=2)
+    train_prior.train_further(folder, data, 1, max_steps=2)
     for variant in train_variant.CONFIGS:
         train_variant.train(folder, data, variant, 1, max_steps=2)
     return folder
