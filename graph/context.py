@@ -21,7 +21,15 @@ class Cancelled(Exception):
 
 
 class Unavailable(Exception):
-    """Something a node needs is not on this machine, though the workflow itself may be right."""
+    """Something a node needs is not on this machine, though the workflow itself may be right.
+
+    `fetch` is how large it is, where the user only has to agree to a download.
+    """
+
+    def __init__(self, message: str, fetch: str | None = None) -> None:
+        super().__init__(f"{message}; add --download ({fetch})" if fetch else message)
+        self.message = message
+        self.fetch = fetch
 
 
 @dataclass(frozen=True)

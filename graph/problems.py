@@ -25,6 +25,8 @@ class Problem:
     param: str | None = None
     expected: str | None = None
     nearest: str | None = None
+    fetch: str | None = None
+    """How large a download is that would mend it, if the user agreed."""
 
     def __post_init__(self) -> None:
         if len(self.message) > _LONGEST_TEXT:
@@ -35,6 +37,8 @@ class Problem:
         text = f"{place}: {self.message}" if place else self.message
         if self.expected:
             text += f"; expected {self.expected}"
+        if self.fetch:
+            text += f"; add --download ({self.fetch})"
         if self.nearest:
             text += f" (did you mean {self.nearest!r}?)"
         return text

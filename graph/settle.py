@@ -202,7 +202,7 @@ class Settler:
             question()
         except Unavailable as error:
             if not self.lenient:
-                self.problems.append(Problem(str(error), node=step.id))
+                self.problems.append(Problem(error.message, node=step.id, fetch=error.fetch))
         except Exception as error:
             self.problems.append(Problem(sentence(error), node=step.id))
 

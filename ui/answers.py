@@ -95,6 +95,7 @@ class Answers:
             "user": owner.user,
             "version": version("kandinsky-canvas"),
             "devices": _devices(),
+            "downloads": self._studio.downloads,
         }
 
     # Runs
@@ -108,12 +109,18 @@ class Answers:
         except InvalidWorkflow as invalid:
             return {"problems": [problem.as_dict() for problem in invalid.problems], "nodes": {}}
 
-    def start(self, owner: Owner, workflow: Any, base: str = "", to: str | None = None) -> dict[str, Any]:
-        """Run a workflow."""
+    def start(
+        self, owner: Owner, workflow: Any, base: str = "", to: str | None = None, download: bool = False
+    ) -> dict[str, Any]:
+        """Run a workflow; with `download`, checkpoints that are not here are fetched first."""
         del base
+        if download and not self._studio.downloads:
+            raise Refused(
+                "only who sits at the server may fetch checkpoints: there, kandinsky run --download"
+            )
         if isinstance(workflow, dict):
             workflow = self._studio.take_assets(owner, workflow)
-        return {"run": self._studio.start(owner, self._studio.read(workflow), to)}
+        return {"run": self._studio.start(owner, self._studio.read(workflow), to, download=download)}
 
     def cancel(self, owner: Owner, run: str) -> None:
         """Stop a run."""

@@ -162,7 +162,7 @@ def _cache(options: argparse.Namespace) -> int:
 def _ui(options: argparse.Namespace) -> int:
     from graph.disk_cache import default_folder
     from ui.owners import Accounts, AccountsRefused
-    from ui.serving import CannotServe, listen, serve
+    from ui.serving import LOOPBACK, CannotServe, listen, serve
     from ui.studio import Places, Studio
     from ui.warm import warm_up
 
@@ -179,7 +179,14 @@ def _ui(options: argparse.Namespace) -> int:
         inputs=Path("inputs").absolute(),
         cache=(options.cache or default_folder()).absolute(),
     )
-    studio = Studio(_catalogue(), places, options.device, options.allow, on_visit=warm_up)
+    studio = Studio(
+        _catalogue(),
+        places,
+        options.device,
+        options.allow,
+        on_visit=warm_up,
+        downloads=accounts is None and options.host in LOOPBACK,  # others must not fill this machine's disk
+    )
     serve(studio, opened, options.host, accounts)
     return DONE
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from uvicorn import Server
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 class CannotServe(Exception):
     """The server cannot start; the message is one sentence."""
 
@@ -63,7 +66,7 @@ def welcome(host: str, port: int, login: bool) -> list[str]:
     everywhere = host in ("", "0.0.0.0", "::")
     shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
     lines = [f"Kandinsky Canvas is at http://{shown}:{port}"]
-    if not login and host not in ("127.0.0.1", "localhost", "::1"):
+    if not login and host not in LOOPBACK:
         lines.append("Everybody who can reach this machine may use it; --auth FILE wants a login.")
     return lines
 

@@ -55,6 +55,7 @@ class Studio:
         device: replaces the device "auto" of nodes.
         allow: more folders that every workflow may read.
         on_visit: is called when somebody opens the canvas.
+        downloads: whether a click may agree to one.
     """
 
     def __init__(
@@ -64,9 +65,11 @@ class Studio:
         device: str = "auto",
         allow: Sequence[Path] = (),
         on_visit: Callable[[], None] = lambda: None,
+        downloads: bool = False,
     ) -> None:
         self.catalogue = catalogue
         self.on_visit = on_visit
+        self.downloads = downloads
         self.places = places
         self.runs = Runs()
         self.uploads = Uploads(places.inputs)
@@ -98,15 +101,15 @@ class Studio:
         """
         return up_to_date(from_json(data, FOLDER), self.catalogue)
 
-    def environment(self, owner: Owner, workflow: Workflow) -> Environment:
-        """What a workflow of somebody may read, and which device it runs on."""
+    def environment(self, owner: Owner, workflow: Workflow, download: bool = False) -> Environment:
+        """What a workflow of somebody may read, which device it runs on, and whether it may download."""
         places = self.places
         closed = [places.inputs, places.output, places.workflows, places.cache]
         privacy = Privacy(closed, lambda sha256: self.uploads.owns(owner.id, sha256))
         files = Files(
             FOLDER, self._allow, workflow.assets, self._index, cwd=places.inputs.parent, privacy=privacy
         )
-        return Environment(files, self._device, tell=lambda _: None)
+        return Environment(files, self._device, download and self.downloads, tell=lambda _: None)
 
     def plan(self, owner: Owner, workflow: Workflow, to: str | None = None) -> dict[str, str]:
         """Node id -> "run", "reuse" or "skip".
@@ -126,12 +129,18 @@ class Studio:
         return []
 
     def start(
-        self, owner: Owner, workflow: Workflow, to: str | None = None, keep_outputs: bool = False
+        self,
+        owner: Owner,
+        workflow: Workflow,
+        to: str | None = None,
+        keep_outputs: bool = False,
+        download: bool = False,
     ) -> str:
         """Put a run into the queue; its id.
 
         Args:
             keep_outputs: pictures among the interface's outputs become files, even if no node saves them.
+            download: the user agreed to fetch the checkpoints that are not here.
 
         Raises:
             QueueFull: when too many wait already.
@@ -139,7 +148,7 @@ class Studio:
         run = Run(
             workflow,
             self.catalogue,
-            self.environment(owner, workflow),
+            self.environment(owner, workflow, download),
             self._results,
             self.output(owner),
             to=to,

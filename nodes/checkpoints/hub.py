@@ -84,7 +84,7 @@ def _download(
 
     gigabytes = sum(sizes[file] for file in chosen) / 1e9
     if not environment.download:
-        raise Unavailable(f"checkpoint {name} is not on this machine; add --download ({gigabytes:.1f} GB)")
+        raise Unavailable(f"checkpoint {name} is not on this machine", fetch=f"{gigabytes:.1f} GB")
     environment.tell(f"downloading {name}: {gigabytes:.1f} GB")
     folder = snapshot_download(name, revision=commit, allow_patterns=list(chosen))
     if revision in ("", "main"):

@@ -1,6 +1,6 @@
 """What the shipped checkpoint makes of the scenes, for stages that go on from it.
 
-    python -m nodes.miniature.tables --count 20000 --edits 6000 --aspects 700
+    python -m nodes.miniature.tables --count 30000 --edits 6000 --aspects 700
 
 For the first scenes of the training set: their latents and image embeddings, and the embeddings of the same
 things moved to other places. For the first of these also an edit, the same scene with another thing in the
@@ -161,7 +161,7 @@ def build(folder: Path, data: Data, count: int, edits: int, aspects: int = 0, pr
 def main() -> None:
     """Command line: make the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--count", type=int, default=30_000)
     parser.add_argument("--edits", type=int, default=6_000)
     parser.add_argument("--aspects", type=int, default=700, help="scenes of each other size")
     parser.add_argument("--processes", type=int, default=2)

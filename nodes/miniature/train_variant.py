@@ -15,7 +15,7 @@ still knows of the old thing is no help, and the embedding alone says what belon
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
 that says where things are. The hint block needs no training (see `hints`); the UNet sees what it says.
 
-Other sizes: half of the steps are on wider, higher, larger or smaller pictures, the others go on as before.
+Other sizes: two steps in five are on wider, higher, larger or smaller pictures, the others go on as before.
 """
 
 import argparse
@@ -157,8 +157,8 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
 
 
 def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-    """Every second time pictures of one other size, as many as together have as many latents."""
-    if not tables.aspects or rng.random() < 0.5:
+    """Two times in five pictures of one other size, as many as together have as many latents."""
+    if not tables.aspects or rng.random() < 0.6:
         return Batch(tables.latents[chosen], tables.embeds[chosen])
     latents, embeds = tables.aspects[rng.integers(len(tables.aspects))]
     count = len(chosen) * tables.latents[0, 0].numel() // latents[0, 0].numel()

@@ -383,7 +383,7 @@ def test_constants_that_cannot_be_made() -> None:
 def test_checking_does_not_mind_what_is_not_on_this_machine() -> None:
     @node(title="Away", group="Toy", folds=True)
     def away() -> toys.ToyHandle:
-        raise Unavailable("the checkpoint is not here: --download fetches it")
+        raise Unavailable("the checkpoint is not here", fetch="3.7 GB")
 
     catalogue = Catalogue([*CATALOGUE.values(), away.node_type])  # type: ignore[attr-defined]
     nodes = {
@@ -393,7 +393,7 @@ def test_checking_does_not_mind_what_is_not_on_this_machine() -> None:
     }
     workflow = from_json(toys.workflow(nodes))
     assert len(check(workflow, catalogue, environment())) == 1
-    with pytest.raises(InvalidWorkflow, match="h: the checkpoint is not here"):
+    with pytest.raises(InvalidWorkflow, match=r"h: the checkpoint is not here; add --download \(3.7 GB\)"):
         plan(workflow, catalogue, environment())
 
 

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import DiffPanel from '../src/canvas/panels/DiffPanel.svelte';
 import Gallery from '../src/canvas/panels/Gallery.svelte';
+import ProblemsPanel from '../src/canvas/panels/ProblemsPanel.svelte';
 import QueuePanel from '../src/canvas/panels/QueuePanel.svelte';
 import Welcome from '../src/canvas/panels/Welcome.svelte';
 import type { Result } from '../src/core/bridge';
@@ -197,4 +198,26 @@ it('first steps are shown once in a browser', () => {
   click(first.button('Close first steps'));
   expect(first.all('li')).toHaveLength(0);
   expect(show(Welcome, {}).all('li')).toHaveLength(0);
+});
+
+describe('problems', () => {
+  const missing = { node: 'load', message: 'checkpoint a/b is not on this machine', fetch: '3.7 GB' };
+  const other = { node: 'mix', message: 'the input is not linked' };
+
+  it('say how large a download is, and offer it once to who may agree', () => {
+    const onfetch = vi.fn();
+    const handlers = { onpick: vi.fn(), onclose: vi.fn() };
+    const { text, button } = show(ProblemsPanel, { problems: [missing, missing], onfetch, ...handlers });
+    expect(text()).toContain('not on this machine; it is a download of 3.7 GB');
+    click(button('Fetch what is missing and run'));
+    expect(onfetch).toHaveBeenCalledOnce();
+  });
+
+  it('offer nothing where it would not help, or nobody may agree', () => {
+    const handlers = { onpick: vi.fn(), onclose: vi.fn() };
+    const { text: plain } = show(ProblemsPanel, { problems: [other], onfetch: vi.fn(), ...handlers });
+    expect(plain()).not.toContain('Fetch');
+    const { text: remote } = show(ProblemsPanel, { problems: [missing], ...handlers });
+    expect(remote()).not.toContain('Fetch');
+  });
 });

@@ -52,6 +52,8 @@ export class Runs {
   /** How many runs are before it. */
   position = $state(0);
   stopping = $state(false);
+  /** Whether the run may still be fetching checkpoints: until it is planned. */
+  fetching = $state(false);
   /** Whether the connection to the server stands. */
   online = $state(true);
   /** How the last run ended. */
@@ -129,12 +131,13 @@ export class Runs {
     this.last = '';
   }
 
-  async start(workflow: WorkflowJson, base: string, to: string | null): Promise<void> {
+  async start(workflow: WorkflowJson, base: string, to: string | null, download = false): Promise<void> {
     if (this.current) return;
     this.last = '';
     this.stopping = false;
+    this.fetching = download;
     try {
-      const { run } = await this.bridge.start(workflow, base, to);
+      const { run } = await this.bridge.start(workflow, base, to, download);
       this.follow(run, workflow, base);
     } catch (error) {
       this.complain(sentence(error));
@@ -179,6 +182,7 @@ export class Runs {
         break;
       case 'planned':
         this.position = 0;
+        this.fetching = false;
         for (const [id, status] of Object.entries(event.nodes)) this.expect(id, status);
         break;
       case 'started':
@@ -224,6 +228,7 @@ export class Runs {
   }
 
   private end(status: 'ok' | 'failed' | 'cancelled', seconds: number): void {
+    this.fetching = false;
     this.last = status;
     this.seconds = seconds;
     for (const [id, node] of this.nodes) {

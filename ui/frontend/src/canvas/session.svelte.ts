@@ -242,13 +242,14 @@ export class Session {
 
   // Running
 
-  async run(to: string | null): Promise<void> {
+  /** `download`: the user agreed to fetch the checkpoints that are not there. */
+  async run(to: string | null, download = false): Promise<void> {
     if (this.runs.current || this.editor.readOnly) return;
     if (this.roll) {
       this.editor.edit('Roll seeds', rollSeeds(this.editor.workflow, this.catalogue), 'roll');
     }
     this.file.keep();
-    await this.runs.start(this.editor.workflow, this.file.base, to);
+    await this.runs.start(this.editor.workflow, this.file.base, to, download);
   }
 
   toggleRoll(): void {

@@ -31,6 +31,8 @@ export interface Hello {
   version: string;
   /** Devices that nodes may name. */
   devices: string[];
+  /** Whether a click may agree to a download. */
+  downloads: boolean;
 }
 
 export interface Planned {
@@ -129,7 +131,8 @@ export interface Bridge {
 
   /** What would run; `to`: just to this node. */
   plan(workflow: WorkflowJson, base: string, to: string | null): Promise<Planned>;
-  start(workflow: WorkflowJson, base: string, to: string | null): Promise<{ run: string }>;
+  /** `download`: the user agreed to fetch the checkpoints that are not there. */
+  start(workflow: WorkflowJson, base: string, to: string | null, download: boolean): Promise<{ run: string }>;
   cancel(run: string): Promise<void>;
   /** One's own runs that are not done, oldest first. */
   active(): Promise<ActiveRun[]>;

@@ -160,7 +160,8 @@ export function gradioBridge(host: Host): Bridge {
     },
 
     plan: (workflow, base, to) => ask<Planned>('plan', { workflow, base, to }),
-    start: (workflow, base, to) => ask<{ run: string }>('start', { workflow, base, to }),
+    start: (workflow, base, to, download) =>
+      ask<{ run: string }>('start', { workflow, base, to, ...(download ? { download } : {}) }),
     cancel: async (run) => void (await ask('cancel', { run })),
     active: () => ask<ActiveRun[]>('active'),
     queue: () => ask<QueueEntry[]>('queue'),

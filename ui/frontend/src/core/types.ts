@@ -134,6 +134,8 @@ export interface Problem {
   param?: string;
   expected?: string;
   nearest?: string;
+  /** How large a download is that would mend it: "3.7 GB". */
+  fetch?: string;
 }
 
 export type PlanStatus = 'run' | 'reuse' | 'skip';

@@ -1,0 +1,67 @@
+"""A checkpoint that is not here is fetched when somebody agrees, who may; the size is said first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graph.catalogue import Catalogue
+from graph.context import Environment, Unavailable
+from graph.node import node
+from tests.ui.browser import Browser, Refusal
+from tests.ui.serving import places, served
+from ui.studio import Studio
+
+WORKFLOW = {"format": "kandinsky-workflow", "version": 1, "nodes": {"load": {"type": "far_away"}}}
+FETCHED: list[str] = []
+
+
+@node(title="Far away", group="Toy", folds=True)
+def far_away(*, source: str = "owner/name", environment: Environment) -> int:
+    """Something on the hub."""
+    if source not in FETCHED:
+        if not environment.download:
+            raise Unavailable(f"checkpoint {source} is not on this machine", fetch="3.7 GB")
+        FETCHED.append(source)
+    return 1
+
+
+@pytest.fixture
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Browser]:
+    FETCHED.clear()
+    studio = Studio(
+        Catalogue([far_away.node_type]),  # type: ignore[attr-defined]
+        places(tmp_path),
+        downloads=request.param,
+    )
+    with served(studio) as url:
+        yield Browser(url).enter()
+
+
+@pytest.mark.parametrize("server", [True], indirect=True)
+def test_a_click_fetches_what_planning_misses(server: Browser) -> None:
+    assert server.ask("hello")["downloads"]
+    missing = {
+        "node": "load",
+        "message": "checkpoint owner/name is not on this machine",
+        "fetch": "3.7 GB",
+    }
+    assert server.ask("plan", workflow=WORKFLOW)["problems"] == [missing]
+    refused = server.run(WORKFLOW)
+    assert refused[-2]["problems"] == [missing]
+    assert refused[-1]["status"] == "failed"
+    assert FETCHED == []
+    assert server.run(WORKFLOW, download=True)[-1]["status"] == "ok"
+    assert FETCHED == ["owner/name"]
+    assert server.ask("plan", workflow=WORKFLOW)["problems"] == []
+
+
+@pytest.mark.parametrize("server", [False], indirect=True)
+def test_others_cannot_fill_the_disk_of_a_server(server: Browser) -> None:
+    assert not server.ask("hello")["downloads"]
+    with pytest.raises(Refusal, match="only who sits at the server may fetch checkpoints"):
+        server.run(WORKFLOW, download=True)
+    assert server.run(WORKFLOW)[-1]["status"] == "failed"
+    assert FETCHED == []
