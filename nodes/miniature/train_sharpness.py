@@ -4,7 +4,7 @@
 
 A decoder that only comes as near as it can draws what it cannot know as the mean of all that it might be:
 soft edges, smooth grass. The critic sees patches of about 30 pixels, and what it finds unlike a render the
-decoder learns to draw otherwise (Esser et al. 2021, section 3.1, which has the balance of the two losses too).
+decoder learns to draw otherwise (Esser et al. 2021, section 3.1, which has their balance too).
 It begins with the MoVQ that ships, on the latents that `tables` stored. The encoder stays as it is, and so do
 the latents.
 """
