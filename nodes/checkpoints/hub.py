@@ -4,8 +4,10 @@ Only safetensors, JSON and text files are ever fetched, and of each part only on
 """
 
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from nodes.checkpoints.weights import STEMS, find_weights
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
+ASKED_AGAIN = 60.0  # seconds; a canvas plans at every edit, and without a connection each question takes long
 
 
 @dataclass(frozen=True)
@@ -129,23 +132,36 @@ def _complete(folder: Path, names: Sequence[str], dtype: str) -> bool:
 
 
 def _ask(name: str, revision: str, consent: bool) -> tuple[str, dict[str, int]]:
-    """The commit and the size of every file, from the hub."""
+    """The commit and the size of every file, from the hub; without consent at most once a minute."""
+    now = time.monotonic()
+    answer = _answer(name, revision, consent, now if consent else now // ASKED_AGAIN)
+    if isinstance(answer, str):
+        raise Unavailable(answer)
+    return answer
+
+
+@lru_cache(maxsize=64)
+def _answer(
+    name: str,
+    revision: str,
+    consent: bool,
+    when: float,  # noqa: ARG001 - tells one time from another, for the cache
+) -> tuple[str, dict[str, int]] | str:
+    """What `_ask` returns, or in one sentence why there is no answer."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
         info: Any = HfApi().model_info(name, revision=revision or "main", files_metadata=True, timeout=10)
     except GatedRepoError:
-        raise Unavailable(
-            f"checkpoint {name} asks for a licence to be accepted on huggingface.co first"
-        ) from None
+        return f"checkpoint {name} asks for a licence to be accepted on huggingface.co first"
     except RepositoryNotFoundError:
-        raise Unavailable(f"checkpoint {name} is neither on this machine nor on the hub") from None
+        return f"checkpoint {name} is neither on this machine nor on the hub"
     except RevisionNotFoundError:
-        raise Unavailable(f"checkpoint {name} has no revision {revision!r} on the hub") from None
-    except Exception as error:  # whatever the HTTP library raises without a connection
+        return f"checkpoint {name} has no revision {revision!r} on the hub"
+    except Exception:  # whatever the HTTP library raises without a connection
         hint = "there is no connection to the hub" if consent else "add --download"
-        raise Unavailable(f"checkpoint {name} is not on this machine; {hint}") from error
+        return f"checkpoint {name} is not on this machine; {hint}"
     return info.sha, {file.rfilename: file.size or 0 for file in info.siblings or ()}
 
 

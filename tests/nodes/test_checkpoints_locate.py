@@ -127,11 +127,14 @@ class Hub:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, cache: Path, files: dict[str, int]) -> None:
         import huggingface_hub
 
-        self.files, self.fetched, self.cache = files, [], cache
+        self.files, self.fetched, self.cache, self.asked = files, [], cache, 0
+        hub._answer.cache_clear()
+        monkeypatch.setattr(hub, "ASKED_AGAIN", 1e9)  # a test is never on both sides of a minute
         monkeypatch.setattr(huggingface_hub, "HfApi", lambda: self)
         monkeypatch.setattr(huggingface_hub, "snapshot_download", self.download)
 
     def model_info(self, *_: object, **__: object) -> SimpleNamespace:
+        self.asked += 1
         siblings = [SimpleNamespace(rfilename=name, size=size) for name, size in self.files.items()]
         return SimpleNamespace(sha=COMMIT, siblings=siblings)
 
@@ -171,6 +174,7 @@ class TestHub:
         with pytest.raises(Unavailable, match=r"add --download \(2\.8 GB\)"):
             find("owner/name", tmp_path, dtype="float16")
         assert fake.fetched == []
+        assert fake.asked == 1  # a canvas plans at every edit
 
     def test_with_consent_just_what_is_needed_is_fetched_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
