@@ -35,6 +35,11 @@ CSS = """
 .dark { --button-primary-background-fill: #c2410c; --button-primary-background-fill-hover: #a8380a; }
 #form { max-width: 1100px; margin: 0 auto; padding: 16px; }
 .form-links { display: flex; gap: 16px; justify-content: flex-end; }
+/* However long the form is, Run and what it makes stay in sight; in what hides its overflow nothing would. */
+.gradio-container { overflow: clip !important; }
+.form-run { position: sticky; bottom: 0; z-index: 1000; padding: 8px 0;
+  background: var(--body-background-fill); }
+.form-results { position: sticky; top: 8px; align-self: flex-start; }
 .form-status { min-height: 3em; }
 .form-status progress { width: 100%; }
 .form-status img { max-width: 256px; width: 100%; image-rendering: auto; border-radius: 6px; }
@@ -93,10 +98,10 @@ def _show(studio: Studio, calls: Calls, workflow: Workflow) -> None:
                 gr.Markdown(
                     "The form of this workflow is empty: its author puts params on it, on the canvas."
                 )
-            with gr.Row():
+            with gr.Row(elem_classes="form-run"):
                 start = gr.Button("Run", variant="primary")
                 stop = gr.Button("Cancel", interactive=False)
-        with gr.Column():
+        with gr.Column(elem_classes="form-results"):
             status = gr.HTML(_status(""))
             given = gr.HTML("")
     run = gr.State("")

@@ -42,6 +42,18 @@ def run(page: Page) -> bytes:
     return page.request.get(address).body()
 
 
+def test_run_is_in_sight_however_long_the_form_is(page: Page, server: Server) -> None:
+    page.set_viewport_size({"width": 1000, "height": 600})
+    opened(page, server)
+    button = page.get_by_role("button", name="Run", exact=True)
+    expect(button).to_be_in_viewport(ratio=1)
+    page.mouse.wheel(0, 400)
+    expect(page.get_by_role("combobox", name="Workflow")).not_to_be_in_viewport()
+    expect(button).to_be_in_viewport(ratio=1)
+    button.click()
+    expect(page.get_by_text("Done in")).to_be_in_viewport(timeout=RUN_PATIENCE * 1000)
+
+
 def test_a_prompt_becomes_a_picture(page: Page, server: Server) -> None:
     opened(page, server)
     field(page, "Prompt").fill("a yellow ball on sand")
