@@ -31,6 +31,18 @@ _CSS = """
 """
 
 
+def theme() -> gr.themes.Base:
+    """Gradio's own, but for grey and orange, which are too pale there to read: below 4.5 : 1."""
+    return gr.themes.Default().set(
+        body_text_color_subdued="#596270",
+        input_placeholder_color="#6b7280",
+        button_primary_background_fill="#b8430a",
+        button_primary_background_fill_hover="#98370a",
+        button_primary_background_fill_dark="#c2410c",
+        button_primary_background_fill_hover_dark="#a8380a",
+    )
+
+
 def pages(studio: Studio, calls: Calls) -> gr.Blocks:
     """The Gradio pages: the canvas at `/`, the form at `/form`, and the endpoints."""
     with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
@@ -66,12 +78,15 @@ def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path
         path="/",
         root_path=root_path,
         auth=_login(accounts) if accounts is not None else None,
+        # Gradio's login has no title; one that stands anywhere in a page is the page's.
+        auth_message=f"<title>{TITLE}</title>{TITLE} wants to know who you are.",
         footer_links=["api", "settings"],
         max_file_size=LARGEST_UPLOAD,
         ssr_mode=False,
         enable_monitoring=False,
         pwa=False,
         mcp_server=False,
+        theme=theme(),
         css=_CSS + CSS,
     )
 

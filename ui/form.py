@@ -27,12 +27,7 @@ MOST_SLIDER_STEPS = 200
 _EMPTY = "empty: what the checkpoint recommends"
 _LINKS = '<nav class="form-links" aria-label="Pages"><a href="./">Canvas</a></nav>'
 
-# Gradio's own grey and orange are too pale to read: below 4.5 : 1.
 CSS = """
-:root { --body-text-color-subdued: #596270; --input-placeholder-color: #6b7280;
-  --button-primary-background-fill: #b8430a;
-  --button-primary-background-fill-hover: #98370a; }
-.dark { --button-primary-background-fill: #c2410c; --button-primary-background-fill-hover: #a8380a; }
 #form { max-width: 1100px; margin: 0 auto; padding: 16px; }
 .form-links { display: flex; gap: 16px; justify-content: flex-end; }
 /* However long the form is, Run and what it makes stay in sight; in what hides its overflow nothing would. */

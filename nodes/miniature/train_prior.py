@@ -66,7 +66,7 @@ SCHEDULER: dict[str, Any] = {
 }
 BATCH = 128
 DROPPED = 0.1
-DOUBT = 0.6  # share of captions that do not fit where there is no noise; it falls to none where all is noise
+DOUBT = 0.3  # share of captions that do not fit where there is no noise; it falls to none where all is noise
 
 
 def build() -> PriorTransformer:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browser.conftest import Server, start_server, stop
 from tests.browser.driver import Canvas, at, fresh_text_to_image, template, workflow
 from tests.browser.test_files import save, save_as, write_prompt
+from tests.browser.test_looks import again
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 ALL_SORTS = workflow(
@@ -183,6 +184,22 @@ def mask_painter(canvas: Canvas) -> Locator:
     return canvas.page.get_by_role("dialog")
 
 
+def slider(canvas: Canvas) -> Locator:
+    """Two pictures under a divider."""
+    canvas.load_whole(fresh_text_to_image())
+    canvas.run()
+    again(canvas)
+    canvas.page.locator(".surface").focus()
+    canvas.press("g")
+    gallery = canvas.page.get_by_role("region", name="Gallery")
+    tiles = gallery.get_by_role("article")
+    expect(tiles).to_have_count(2)
+    for tile in tiles.all():
+        tile.get_by_role("checkbox").check()
+    gallery.get_by_role("button", name="Compare").click()
+    return canvas.page.get_by_role("dialog", name="Compare")
+
+
 @pytest.mark.parametrize(
     "opens",
     [
@@ -200,6 +217,7 @@ def mask_painter(canvas: Canvas) -> Locator:
         form_builder,
         messages,
         mask_painter,
+        slider,
     ],
 )
 def test_dialogs_menus_and_panels_are_accessible(shown: Canvas, opens: Callable[[Canvas], Locator]) -> None:
@@ -284,6 +302,18 @@ def linked(page: Page) -> list[str]:
 
 
 # The login
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_login_is_accessible(browser: Browser, locked: Server, scheme: Literal["light", "dark"]) -> None:
+    context = browser.new_context(color_scheme=scheme, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(locked.url)
+    expect(page.get_by_role("button", name="Login")).to_be_visible(timeout=30_000)
+    page.wait_for_function("document.getAnimations().every((one) => one.playState !== 'running')")
+    found = violations(page.locator("html"))
+    context.close()
+    assert found == []
 
 
 @pytest.fixture(scope="module")
