@@ -20,15 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from nodes.miniature import (
-    tokens,
-    train_depth,
-    train_movq,
-    train_prior,
-    train_sharpness,
-    train_unet,
-    train_variant,
-)
+from nodes.miniature import tokens, train_depth, train_movq, train_prior, train_unet, train_variant
 from nodes.miniature.captions import VOCABULARY
 from nodes.miniature.data import WORK, Data, load
 from nodes.miniature.judge_net import JudgeNet
@@ -38,7 +30,7 @@ from nodes.miniature.training import load_averaged
 WEIGHTS = Path(__file__).parent / "weights"
 METRICS = Path(__file__).parent / "metrics"
 STAGES = (
-    "movq", "movq_decoder", "movq_sharp", "clip", "prior", "prior_further", "unet", "unet_text2img",
+    "movq", "movq_decoder", "clip", "prior", "prior_further", "unet", "unet_text2img",
     "unet_inpaint", "unet_controlnet_depth", "depth", "judge",
 )  # fmt: skip
 
@@ -154,12 +146,6 @@ def export_movq_decoder(folder: Path, root: Path) -> None:
     write_weights(root / "decoder" / "movq" / "diffusion_pytorch_model.safetensors", model)
 
 
-def export_movq_sharp(folder: Path, root: Path) -> None:
-    """The MoVQ with a decoder that a critic sharpened."""
-    model = load_averaged(train_sharpness.Sharpening(), folder / "movq_sharp.state").movq
-    write_weights(root / "decoder" / "movq" / "diffusion_pytorch_model.safetensors", model)
-
-
 def export_variant(folder: Path, root: Path, variant: str) -> None:
     """The UNet of a variant, beside the text-to-image one or in its place."""
     model = train_variant.finished(folder, variant)
@@ -188,7 +174,6 @@ ADDITIONS: dict[str, Callable[[Path, Path], None]] = {
     "depth": export_depth,
     "prior_further": export_prior_further,
     "movq_decoder": export_movq_decoder,
-    "movq_sharp": export_movq_sharp,
     **{f"unet_{variant}": partial(export_variant, variant=variant) for variant in train_variant.CONFIGS},
 }
 

@@ -182,7 +182,7 @@ def train_decoder(
         whole = stage.progress > WHOLE_FROM
         size, count = (data.images.shape[1], WHOLES) if whole else (CROP, CROPS)
         x, weight, corners = crops(data, rng, count, size, align=model.config.factor)
-        latents = torch.from_numpy(np.stack([cut(table, *corner, size // 8) for corner in corners])).float()
+        latents = torch.from_numpy(np.stack([_cut(table, *corner, size // 8) for corner in corners])).float()
         noise = torch.rand(count, 1, 1, 1) * 2 * LATENT_NOISE
         with torch.autocast("cpu", torch.bfloat16):
             y = model.decode(latents + torch.randn_like(latents) * noise).float()
@@ -194,7 +194,7 @@ def train_decoder(
     return model
 
 
-def cut(table: NDArray[np.float16], number: int, y: int, x: int, size: int) -> NDArray[np.float16]:
+def _cut(table: NDArray[np.float16], number: int, y: int, x: int, size: int) -> NDArray[np.float16]:
     """The latents (4, size, size) of a crop of scene `number` with its corner at pixel (y, x)."""
     return table[number, :, y // 8 : y // 8 + size, x // 8 : x // 8 + size]
 

@@ -180,11 +180,14 @@ def _learn(
 
 
 def doubted(attributes: Attributes, rng: np.random.Generator) -> Attributes:
-    """A scene of which some words, or all, are another scene's: each part as often as the others."""
-    other, often = sample_attributes(rng), rng.random()
+    """A scene of which every second word, for itself, is another scene's.
+
+    Were words doubted together, one that does not fit would make the prior doubt those that do.
+    """
+    other = sample_attributes(rng)
 
     def either(mine: T, theirs: T) -> T:
-        return theirs if rng.random() < often else mine
+        return theirs if rng.random() < 0.5 else mine
 
     things = either(attributes.things, other.things)
     if len(things) == len(other.things):

@@ -17,7 +17,6 @@ from nodes.miniature import (
     train_judge,
     train_movq,
     train_prior,
-    train_sharpness,
     train_unet,
     train_variant,
 )
@@ -53,7 +52,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Data) -> Path:
     monkeypatch.setattr(tables, "FIRST_OF_ASPECTS", 0)
     tables.build(folder, data, SCENES, SCENES, 2, processes=1)
     train_movq.train_decoder(folder, data, 1, max_steps=2)
-    train_sharpness.train(folder, data, 1, max_steps=2)
     train_prior.train_further(folder, data, 1, max_steps=2)
     for variant in train_variant.CONFIGS:
         train_variant.train(folder, data, variant, 1, max_steps=2)
