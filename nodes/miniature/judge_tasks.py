@@ -246,43 +246,52 @@ def image(bench: Bench, count: int) -> dict[str, Figure]:
 
 
 def mixing(bench: Bench, count: int) -> dict[str, Figure]:
-    """Two scenes of one thing each, mixed: what the judge sees of the second grows with its weight."""
-    result: dict[str, Figure] = {}
-    for kind in ("two prompts", "a picture and a prompt"):
-        paths = []
-        for seed, first, second in opposites(bench, count):
-            texts = [full_caption(words) for words, _ in first]
-            one = (
-                bench.painter.imagine(texts, bench.settings, seed)
-                if kind == "two prompts"
-                else bench.painter.look(drawn([placed for _, placed in first])[0])
-            )
-            two = bench.painter.imagine([full_caption(words) for words in second], bench.settings, seed)
-            mixed = [interpolate([one, two], weights=[1 - w, w]) for w in WEIGHTS_OF_SECOND]
-            paths.append(path(bench, mixed, seed, [words for words, _ in first], second))
-        along = torch.cat(paths, 1)
-        result |= {
-            f"{kind}: the second grows with its weight": share(steady(along)),
-            f"{kind}: from the first to the second": share((along[0] < 0.5) & (along[-1] > 0.5)),
-        }
-    return result
+    """Two prompts of one thing each, mixed: what the judge sees of the second grows with its weight."""
+    paths = []
+    for seed, first, second in opposites(bench, count):
+        one, two = (
+            bench.painter.imagine([full_caption(words) for words in side], bench.settings, seed)
+            for side in ([words for words, _ in first], second)
+        )
+        paths.append(path(bench, mixtures(one, two), seed, [words for words, _ in first], second))
+    along = torch.cat(paths, 1)
+    return {
+        "the second grows with its weight": share(steady(along)),
+        "from the first to the second": all_the_way(along),
+    }
 
 
 def leading(bench: Bench, count: int) -> dict[str, Figure]:
-    """A picture of one thing led towards another prompt: what the judge sees of that grows with strength."""
-    paths = []
+    """A picture of one thing mixed with another prompt, and led towards it, more and more."""
+    mixed, led = [], []
     for seed, first, second in opposites(bench, count):
+        words, texts = [words for words, _ in first], [full_caption(words) for words in second]
         picture = bench.painter.look(drawn([placed for _, placed in first])[0])
-        texts = [full_caption(words) for words in second]
-        led = [bench.painter.lead(picture, texts, bench.settings, seed, strength) for strength in STRENGTHS]
-        paths.append(path(bench, led, seed, [words for words, _ in first], second))
-    along = torch.cat(paths, 1)
+        prompt = bench.painter.imagine(texts, bench.settings, seed)
+        mixed.append(path(bench, mixtures(picture, prompt), seed, words, second))
+        towards = [
+            bench.painter.lead(picture, texts, bench.settings, seed, strength) for strength in STRENGTHS
+        ]
+        led.append(path(bench, towards, seed, words, second))
+    mixes, leads = torch.cat(mixed, 1), torch.cat(led, 1)
     return {
-        "the prompt grows with the strength": share(steady(along)),
+        "interpolation: the prompt grows with its weight": share(steady(mixes)),
+        "interpolation: from the picture to the prompt": all_the_way(mixes),
+        "emb2emb: the prompt grows with the strength": share(steady(leads)),
         **{
-            f"strength {s}: how far to the prompt": mean(far) for s, far in zip(STRENGTHS, along, strict=True)
+            f"emb2emb, {s}: how far to the prompt": mean(far) for s, far in zip(STRENGTHS, leads, strict=True)
         },
     }
+
+
+def mixtures(one: ImageEmbeds, two: ImageEmbeds) -> list[ImageEmbeds]:
+    """Both mixed, with more and more of the second."""
+    return [interpolate([one, two], weights=[1 - weight, weight]) for weight in WEIGHTS_OF_SECOND]
+
+
+def all_the_way(along: Tensor) -> Figure:
+    """How many of the paths (steps, N) begin at the first scene and end at the second."""
+    return share((along[0] < 0.5) & (along[-1] > 0.5))
 
 
 def opposites(
