@@ -65,7 +65,7 @@ IMAGE_PROCESSOR = {
     "image_std": [0.5, 0.5, 0.5],
     "do_convert_rgb": True,
 }
-PRIOR_RECOMMENDED = {"steps": 25, "guidance": 2.0}
+PRIOR_RECOMMENDED = {"steps": 25, "guidance": 3.0}
 DECODER_RECOMMENDED = {"width": 128, "height": 128, "steps": 15, "guidance": 1.5, "scheduler": "ddim"}
 
 

@@ -223,10 +223,10 @@ def depth(bench: Bench, count: int) -> dict[str, Figure]:
 
 
 def image(bench: Bench, count: int) -> dict[str, Figure]:
-    """A real render is painted anew by the caption of the next scene, at two strengths."""
+    """A real render is painted anew by the caption of another scene, at two strengths."""
     result: dict[str, Figure] = {}
     for strength in (0.3, 0.8):
-        layout, ground, right = [], [], []
+        seen, true, ground, right = [], [], [], []
         for seed, scenes in bench.scenes(count):
             images, _, near = drawn([placed for _, placed in scenes])
             words = [words for words, _ in scenes][::-1]
@@ -236,9 +236,15 @@ def image(bench: Bench, count: int) -> dict[str, Figure]:
             marks = correct(bench.judge, made, rows_of(words))
             ground.append(marks[:, [COLUMNS.index("ground"), COLUMNS.index("sky")]].amin(1))
             right.append(bench.right(made, rows_of(words)))
-            layout.append(correlation(bench.near(made), near))
+            seen.append(bench.near(made))
+            true.append(near)
+        here, there = torch.cat(seen), torch.cat(true)
+        usual = there.mean(0)
         result |= {
-            f"strength {strength}: depth against the picture, correlation": mean(torch.cat(layout)),
+            f"strength {strength}: depth against the picture, correlation": mean(correlation(here, there)),
+            f"strength {strength}: the same, less the mean depth map": mean(
+                correlation(here - usual, there - usual)
+            ),
             f"strength {strength}: ground and sky of the prompt": share(torch.cat(ground)),
             f"strength {strength}: everything of the prompt": share(torch.cat(right)),
         }
