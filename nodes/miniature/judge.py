@@ -5,7 +5,8 @@
 
 The prompts are full captions of held-out scenes. Three rows of pictures are judged: the renders themselves
 (the ceiling: the judge errs too), the MoVQ's reconstructions of them, and samples from the text alone. The
-share is the samples' score divided by the ceiling. The other tasks are in `judge_tasks`.
+share is the samples' score divided by the ceiling. The other tasks are in `judge_tasks` and
+`judge_mixing`.
 """
 
 import argparse

@@ -5,10 +5,9 @@ Each task has figures over as many samples as are asked for, with 95 % confidenc
 estimator, which was trained on real renders only, as the judge was.
 """
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,101 +18,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nodes.composite import composite
-from nodes.depth_hint import depth_hint
-from nodes.interpolate import interpolate
 from nodes.masking import feather
 from nodes.miniature.captions import full_caption
-from nodes.miniature.data import SIZE, nearness, scene
-from nodes.miniature.judge import ALL_RIGHT, BATCH, COLUMNS, SEED, margin, open_judge
-from nodes.miniature.judge_net import JudgeNet
-from nodes.miniature.painting import Painter, Settings, depth_estimator, from_image, silent, to_image
-from nodes.miniature.scenes import ATTRIBUTES, Attributes, Scene, place, replaced
+from nodes.miniature.data import SIZE
+from nodes.miniature.judge import COLUMNS, SEED, open_judge
+from nodes.miniature.judge_bench import Bench, Figure, drawn, mean, rows_of, share
+from nodes.miniature.judge_mixing import leading, mixing
+from nodes.miniature.painting import Painter, from_image, to_image
+from nodes.miniature.scenes import replaced
 from nodes.miniature.train_depth import correlation
 from nodes.miniature.train_judge import correct
-from nodes.wires import DepthHint, ImageEmbeds, Mask
+from nodes.wires import DepthHint, Mask
 
 MARGIN = 6  # pixels of the hole around the things
 FEATHER = 4
 VISIBLE = 2 / 255  # mean difference outside the mask from which on it counts as a change
-STEADY = 0.03  # a probability may fall by this much, as noise, on its way up
 FEW_STEPS, MANY_STEPS = 15, 100
-WEIGHTS_OF_SECOND = (0.0, 0.25, 0.5, 0.75, 1.0)
-STRENGTHS = (0.1, 0.3, 0.5, 0.7, 0.9)
 SIZES = ((96, 96), (160, 160), (192, 128), (128, 192))  # width, height
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A mean over `count` samples, half of its 95 % interval, and the same for real renders."""
-
-    value: float
-    margin: float
-    count: int
-    ceiling: float | None = None
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What every task needs: the judge, the painter, how to sample, the first scene and seed."""
-
-    judge: JudgeNet
-    painter: Painter
-    settings: Settings
-    root: Path
-    first: int
-    seed: int
-
-    def scenes(self, count: int) -> Iterator[tuple[int, list[tuple[Attributes, Scene]]]]:
-        """The judge's scenes in batches, each with the seed of its first sample."""
-        for start in range(0, count, BATCH):
-            numbers = range(self.first + start, self.first + min(start + BATCH, count))
-            yield self.seed + start, [scene(number, SEED) for number in numbers]
-
-    def right(self, pictures: Tensor, rows: Tensor) -> Tensor:
-        """Which pictures show everything right (N,), as in the judge's table."""
-        marks = correct(self.judge, pictures, rows)
-        return marks[:, [COLUMNS.index(name) for name in ALL_RIGHT]].nan_to_num(1.0).amin(1)
-
-    def near(self, pictures: Tensor) -> Tensor:
-        """How near each pixel seems to be (N, H, W), 0..1."""
-        seen = depth_hint(to_image(pictures), depth_estimator(self.root), progress=silent())
-        return torch.tensor(seen.depth_hint.depth_hint[:, 0])
-
-
-def share(marks: Tensor, ceiling: Tensor | None = None) -> Figure:
-    """The figure of marks of 0 and 1."""
-    value = float(marks.float().mean())
-    return Figure(
-        value,
-        margin(value, len(marks)),
-        len(marks),
-        None if ceiling is None else float(ceiling.float().mean()),
-    )
-
-
-def mean(values: Tensor, ceiling: Tensor | None = None) -> Figure:
-    """The figure of numbers."""
-    spread = 1.96 * float(values.std()) / math.sqrt(len(values))
-    return Figure(
-        float(values.mean()), spread, len(values), None if ceiling is None else float(ceiling.mean())
-    )
-
-
-def drawn(
-    scenes: list[Scene], size: tuple[int, int] = (SIZE, SIZE)
-) -> tuple[Tensor, NDArray[np.uint8], Tensor]:
-    """Renders (N, 3, H, W) in -1..1, object numbers and nearness 0..1 (N, H, W); `size` is width, height."""
-    from nodes.miniature.render import render
-
-    pictures = [render(placed, min(*size, SIZE), *size) for placed in scenes]
-    images = torch.from_numpy(np.stack([picture.image for picture in pictures])).permute(0, 3, 1, 2) * 2 - 1
-    near = torch.from_numpy(nearness(np.stack([picture.depth for picture in pictures]))).float() / 255
-    return images, np.stack([picture.ids for picture in pictures]), near
-
-
-def rows_of(words: list[Attributes]) -> Tensor:
-    """Their rows (N, 11)."""
-    return torch.tensor([attributes.row() for attributes in words])
 
 
 def sizes(bench: Bench, count: int) -> dict[str, Figure]:
@@ -209,17 +130,22 @@ def depth(bench: Bench, count: int) -> dict[str, Figure]:
         right.append(bench.right(made, rows))
         real_right.append(bench.right(images, rows))
     made_near, real_near, near = torch.cat(seen), torch.cat(real), torch.cat(hints)
-    usual = near.mean(0)
     return {
         "depth against the hint, correlation": mean(
             correlation(made_near, near), correlation(real_near, near)
         ),
         "the same, less the mean depth map": mean(
-            correlation(made_near - usual, near - usual), correlation(real_near - usual, near - usual)
+            unusual_correlation(made_near, near), unusual_correlation(real_near, near)
         ),
         "for comparison: against another scene's hint": mean(correlation(made_near, near.roll(1, 0))),
         "everything right": share(torch.cat(right), torch.cat(real_right)),
     }
+
+
+def unusual_correlation(seen: Tensor, true: Tensor) -> Tensor:
+    """How well depth maps (N, H, W) agree (N,) in what is not the same in all of them."""
+    usual = true.mean(0)
+    return correlation(seen - usual, true - usual)
 
 
 def image(bench: Bench, count: int) -> dict[str, Figure]:
@@ -239,120 +165,13 @@ def image(bench: Bench, count: int) -> dict[str, Figure]:
             seen.append(bench.near(made))
             true.append(near)
         here, there = torch.cat(seen), torch.cat(true)
-        usual = there.mean(0)
         result |= {
             f"strength {strength}: depth against the picture, correlation": mean(correlation(here, there)),
-            f"strength {strength}: the same, less the mean depth map": mean(
-                correlation(here - usual, there - usual)
-            ),
+            f"strength {strength}: the same, less the mean depth map": mean(unusual_correlation(here, there)),
             f"strength {strength}: ground and sky of the prompt": share(torch.cat(ground)),
             f"strength {strength}: everything of the prompt": share(torch.cat(right)),
         }
     return result
-
-
-def mixing(bench: Bench, count: int) -> dict[str, Figure]:
-    """Two prompts of one thing each, mixed: what the judge sees of the second grows with its weight."""
-    paths = []
-    for seed, first, second in opposites(bench, count):
-        one, two = (
-            bench.painter.imagine([full_caption(words) for words in side], bench.settings, seed)
-            for side in ([words for words, _ in first], second)
-        )
-        paths.append(path(bench, mixtures(one, two), seed, [words for words, _ in first], second))
-    along = torch.cat(paths, 1)
-    return {
-        "the second grows with its weight": share(steady(along)),
-        "from the first to the second": all_the_way(along),
-    }
-
-
-def leading(bench: Bench, count: int) -> dict[str, Figure]:
-    """A picture of one thing mixed with another prompt, and led towards it, more and more."""
-    mixed, led = [], []
-    for seed, first, second in opposites(bench, count):
-        words, texts = [words for words, _ in first], [full_caption(words) for words in second]
-        picture = bench.painter.look(drawn([placed for _, placed in first])[0])
-        prompt = bench.painter.imagine(texts, bench.settings, seed)
-        mixed.append(path(bench, mixtures(picture, prompt), seed, words, second))
-        towards = [
-            bench.painter.lead(picture, texts, bench.settings, seed, strength) for strength in STRENGTHS
-        ]
-        led.append(path(bench, towards, seed, words, second))
-    mixes, leads = torch.cat(mixed, 1), torch.cat(led, 1)
-    return {
-        "interpolation: the prompt grows with its weight": share(steady(mixes)),
-        "interpolation: from the picture to the prompt": all_the_way(mixes),
-        "emb2emb: the prompt grows with the strength": share(steady(leads)),
-        **{
-            f"emb2emb, {s}: how far to the prompt": mean(far) for s, far in zip(STRENGTHS, leads, strict=True)
-        },
-    }
-
-
-def mixtures(one: ImageEmbeds, two: ImageEmbeds) -> list[ImageEmbeds]:
-    """Both mixed, with more and more of the second."""
-    return [interpolate([one, two], weights=[1 - weight, weight]) for weight in WEIGHTS_OF_SECOND]
-
-
-def all_the_way(along: Tensor) -> Figure:
-    """How many of the paths (steps, N) begin at the first scene and end at the second."""
-    return share((along[0] < 0.5) & (along[-1] > 0.5))
-
-
-def opposites(
-    bench: Bench, count: int
-) -> Iterator[tuple[int, list[tuple[Attributes, Scene]], list[Attributes]]]:
-    """Seeds, scenes of one thing each, and for each the words of one that differs in all but its place."""
-    for seed, scenes in bench.scenes(count):
-        rngs = [np.random.default_rng((SEED, seed, i)) for i in range(len(scenes))]
-        first = [replace(words, things=words.things[:1]) for words, _ in scenes]
-        second = [other_words(words, rng) for words, rng in zip(first, rngs, strict=True)]
-        yield seed, [(words, place(words, rng)) for words, rng in zip(first, rngs, strict=True)], second
-
-
-def path(
-    bench: Bench, embeds: list[ImageEmbeds], seed: int, first: list[Attributes], second: list[Attributes]
-) -> Tensor:
-    """How far pictures of each of `embeds` are from the first words to the second (len(embeds), N)."""
-    return torch.stack(
-        [
-            likelihood(
-                bench.judge, bench.painter.paint(each, bench.settings, seed), rows_of(first), rows_of(second)
-            )
-            for each in embeds
-        ]
-    )
-
-
-def steady(along: Tensor) -> Tensor:
-    """Which of the paths (steps, N) never fall by more than noise."""
-    return (along.diff(dim=0) > -STEADY).all(0)
-
-
-def other_words(words: Attributes, rng: np.random.Generator) -> Attributes:
-    """A scene of one thing that differs in shape, colour, ground and sky, at the same place and size."""
-    thing = words.things[0]
-
-    def other(name: str, value: int) -> int:
-        return (value + int(rng.integers(1, ATTRIBUTES[name]))) % ATTRIBUTES[name]
-
-    changed = replace(thing, shape=other("shape_0", thing.shape), colour=other("colour_0", thing.colour))
-    return replace(
-        words, things=(changed,), ground=other("ground", words.ground), sky=other("sky", words.sky)
-    )
-
-
-@torch.no_grad()
-def likelihood(judge: JudgeNet, pictures: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """How far pictures (N,) are from the first rows to the second, 0..1: the mean over four attributes."""
-    logits, parts = judge(pictures)[0], []
-    for name in ("shape_0", "colour_0", "ground", "sky"):
-        column = COLUMNS.index(name)
-        odds = logits[column].softmax(1) + 1e-6
-        a, b = (odds.gather(1, rows[:, column : column + 1])[:, 0] for rows in (first, second))
-        parts.append(b / (a + b))
-    return torch.stack(parts).mean(0)
 
 
 def samplers(bench: Bench, count: int) -> dict[str, Figure]:

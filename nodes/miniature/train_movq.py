@@ -1,7 +1,7 @@
 """Train the MoVQ: 128-pixel pictures to 4 x 16 x 16 latents and back.
 
     python -m nodes.miniature.train_movq --minutes 33
-    python -m nodes.miniature.train_movq --decoder --minutes 40
+    python -m nodes.miniature.train_movq --decoder --minutes 25
 
 Crops of 64 pixels, most of them at an object, then whole pictures. The loss looks harder at objects than
 at the ground, and hardest at small ones, asks for the picture's gradients as well as its values, and keeps
@@ -11,7 +11,6 @@ The decoder of the MoVQ that ships can go on alone, on the latents that `tables`
 it is, and so do the latents, which all other networks know.
 """
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.data import Data
 from nodes.miniature.painting import WEIGHTS
-from nodes.miniature.training import Stage, channels_last, to_unit
+from nodes.miniature.training import Stage, channels_last, run_stage, to_unit
 from nodes.networks.movq import MoVQ, MoVQConfig
 
 CONFIG: dict[str, Any] = {
@@ -201,13 +200,7 @@ def _cut(table: NDArray[np.float16], number: int, y: int, x: int, size: int) -> 
 
 def main() -> None:
     """Command line: train the MoVQ, or its decoder alone."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--decoder", action="store_true", help="the decoder of what ships, after tables")
-    parser.add_argument("--minutes", type=float, default=33)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    (train_decoder if arguments.decoder else train)(WORK, load(), arguments.minutes)
+    run_stage(__doc__, 33, train, ("--decoder", train_decoder, "the decoder of what ships, after tables"))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Train the prior: from a caption's embedding to the embedding of a picture that it could describe.
 
     python -m nodes.miniature.train_prior --minutes 22
-    python -m nodes.miniature.train_prior --further --minutes 15
+    python -m nodes.miniature.train_prior --further --minutes 26
 
 One caption in ten is the empty one, for guidance. The text encoder is not trained here; it sees padding as
 it will when the product runs it, and the prior gets the mask.
@@ -11,7 +11,6 @@ something to see, some captions say other things than the picture shows. A prior
 fit believes them against all that it sees, and from a picture it goes at once to where the prompt is.
 """
 
-import argparse
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,12 +24,12 @@ from transformers import CLIPTextModelWithProjection
 
 from nodes.miniature import tokens
 from nodes.miniature.captions import caption
-from nodes.miniature.data import WORK, Data, load
+from nodes.miniature.data import Data
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.scenes import Attributes, Thing, from_row, sample_attributes
 from nodes.miniature.train_clip import CAPTIONS, WIDTH, ClipPair, token_table
 from nodes.miniature.train_unet import stratified
-from nodes.miniature.training import Stage, load_averaged
+from nodes.miniature.training import Stage, load_averaged, run_stage
 from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.schedulers.unclip import Unclip
 
@@ -156,6 +155,7 @@ def _learn(
     data: Data,
     doubt: float,
 ) -> PriorTransformer:
+    """The training itself; `doubt` as DOUBT."""
     table = torch.from_numpy(token_table(data)).long()
     tokenizer = tokens.build()
     empty = torch.tensor(tokenizer("", padding="max_length").input_ids)
@@ -218,13 +218,7 @@ def likeness(
 
 def main() -> None:
     """Command line: train the prior, or go on with what ships."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--further", action="store_true", help="the prior that ships, after tables")
-    parser.add_argument("--minutes", type=float, default=22)
-    parser.add_argument("--threads", type=int, default=1)
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    (train_further if arguments.further else train)(WORK, load(), arguments.minutes)
+    run_stage(__doc__, 22, train, ("--further", train_further, "the prior that ships, after tables"))
 
 
 if __name__ == "__main__":

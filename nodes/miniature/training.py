@@ -208,11 +208,23 @@ def to_unit(images: np.ndarray) -> Tensor:
     return pixels.float().div(127.5).sub(1).contiguous(memory_format=torch.channels_last)
 
 
-def run_stage(description: str | None, minutes: float, train: Callable[[Path, Data, float], object]) -> None:
-    """Command line of a stage that takes nothing but its time and its threads."""
+Training = Callable[[Path, Data, float], object]
+
+
+def run_stage(
+    description: str | None, minutes: float, train: Training, further: tuple[str, Training, str] | None = None
+) -> None:
+    """Command line of a stage that takes nothing but its time and its threads.
+
+    `further` is an option, what it trains instead, and what that is.
+    """
     parser = argparse.ArgumentParser(description=description)
+    if further is not None:
+        option, instead, about = further
+        parser.add_argument(option, dest="train", action="store_const", const=instead, help=about)
+    parser.set_defaults(train=train)
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    train(WORK, load(), arguments.minutes)
+    arguments.train(WORK, load(), arguments.minutes)

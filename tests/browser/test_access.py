@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browser.conftest import Server, start_server, stop
 from tests.browser.driver import Canvas, at, fresh_text_to_image, template, workflow
 from tests.browser.test_files import save, save_as, write_prompt
-from tests.browser.test_looks import again
+from tests.browser.test_looks import again, compare_both
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 ALL_SORTS = workflow(
@@ -189,15 +189,7 @@ def slider(canvas: Canvas) -> Locator:
     canvas.load_whole(fresh_text_to_image())
     canvas.run()
     again(canvas)
-    canvas.page.locator(".surface").focus()
-    canvas.press("g")
-    gallery = canvas.page.get_by_role("region", name="Gallery")
-    tiles = gallery.get_by_role("article")
-    expect(tiles).to_have_count(2)
-    for tile in tiles.all():
-        tile.get_by_role("checkbox").check()
-    gallery.get_by_role("button", name="Compare").click()
-    return canvas.page.get_by_role("dialog", name="Compare")
+    return compare_both(canvas)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,19 @@ def again(canvas: Canvas, seed: int = SEED) -> None:
     canvas.run()
 
 
+def compare_both(canvas: Canvas) -> Locator:
+    """The two pictures of the gallery under a divider."""
+    canvas.page.locator(".surface").focus()
+    canvas.press("g")
+    gallery = canvas.page.get_by_role("region", name="Gallery")
+    tiles = gallery.get_by_role("article")
+    expect(tiles).to_have_count(2)
+    for tile in tiles.all():
+        tile.get_by_role("checkbox").check()
+    gallery.get_by_role("button", name="Compare").click()
+    return canvas.page.get_by_role("dialog", name="Compare")
+
+
 def view(picture: Locator) -> tuple[float, float, float]:
     """Where a picture lies in its window, and how much it is magnified."""
     style = picture.get_attribute("style") or ""
@@ -121,13 +134,7 @@ def test_two_pictures_are_compared_with_a_divider_moved_by_keys(made: Canvas) ->
     _, older = made.saved_picture("save")
     again(made)
     _, newer = made.saved_picture("save")
-    made.page.locator(".surface").focus()
-    made.press("g")
-    gallery = made.page.get_by_role("region", name="Gallery")
-    for tile in gallery.get_by_role("article").all():
-        tile.get_by_role("checkbox").check()
-    gallery.get_by_role("button", name="Compare").click()
-    dialog = made.page.get_by_role("dialog", name="Compare")
+    dialog = compare_both(made)
     divider = dialog.get_by_role("slider")
     expect(divider).to_be_focused()
     expect(divider).to_have_value("50")

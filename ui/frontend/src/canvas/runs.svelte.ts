@@ -52,7 +52,7 @@ export class Runs {
   /** How many runs are before it. */
   position = $state(0);
   stopping = $state(false);
-  /** Whether the run may still be fetching checkpoints: until it is planned. */
+  /** Whether the current run may still be fetching checkpoints: until it is planned. */
   fetching = $state(false);
   /** Whether the connection to the server stands. */
   online = $state(true);
@@ -135,18 +135,18 @@ export class Runs {
     if (this.current) return;
     this.last = '';
     this.stopping = false;
-    this.fetching = download;
     try {
       const { run } = await this.bridge.start(workflow, base, to, download);
-      this.follow(run, workflow, base);
+      this.follow(run, workflow, base, download);
     } catch (error) {
       this.complain(sentence(error));
     }
   }
 
   /** Shows a run from its beginning, also one that was started before the page was opened. */
-  follow(run: string, workflow: WorkflowJson, base: string): void {
+  follow(run: string, workflow: WorkflowJson, base: string, fetching = false): void {
     this.current = run;
+    this.fetching = fetching;
     this.position = 0;
     const onEvents = (events: RunEvent[]) => events.forEach((event) => this.apply(event));
     this.follower = this.bridge.follow(run, 0, onEvents, (online) => (this.online = online));
@@ -228,7 +228,6 @@ export class Runs {
   }
 
   private end(status: 'ok' | 'failed' | 'cancelled', seconds: number): void {
-    this.fetching = false;
     this.last = status;
     this.seconds = seconds;
     for (const [id, node] of this.nodes) {

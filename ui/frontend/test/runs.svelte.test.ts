@@ -1,0 +1,29 @@
+import { describe, expect, it, vi } from 'vitest';
+import { Runs } from '../src/canvas/runs.svelte';
+import { BridgeError, type Bridge } from '../src/core/bridge';
+
+const workflow = { format: 'kandinsky-workflow', version: 1, nodes: {} } as never;
+
+function runsOf(bridge: Partial<Bridge>) {
+  const complain = vi.fn();
+  return { runs: new Runs(bridge as Bridge, complain), complain };
+}
+
+describe('a run that fetches', () => {
+  it('is no longer fetching once it is planned', async () => {
+    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
+    const { runs } = runsOf({ start: async () => ({ run: 'r' }), follow });
+    await runs.start(workflow, '', null, true);
+    expect(runs.fetching).toBe(true);
+    runs.apply({ event: 'planned', run: 'r', seq: 0, time: 0, nodes: {} } as never);
+    expect(runs.fetching).toBe(false);
+  });
+
+  it('is not fetching when it could not be started', async () => {
+    const start = () => Promise.reject(new BridgeError('you have 8 runs waiting already'));
+    const { runs, complain } = runsOf({ start });
+    await runs.start(workflow, '', null, true);
+    expect(complain).toHaveBeenCalledWith('you have 8 runs waiting already');
+    expect(runs.fetching).toBe(false);
+  });
+});
