@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.context import Environment, Unavailable
+from graph.problems import sentence
 from nodes.checkpoints.reading import PICKLES, CheckpointError, read_json
 from nodes.checkpoints.weights import STEMS, find_weights
 
@@ -89,7 +90,10 @@ def _download(
     if not environment.download:
         raise Unavailable(f"checkpoint {name} is not on this machine", fetch=f"{gigabytes:.1f} GB")
     environment.tell(f"downloading {name}: {gigabytes:.1f} GB")
-    folder = snapshot_download(name, revision=commit, allow_patterns=list(chosen))
+    try:
+        folder = snapshot_download(name, revision=commit, allow_patterns=list(chosen))
+    except Exception as error:  # of the HTTP library, or a full disk
+        raise Unavailable(f"checkpoint {name} could not be fetched: {sentence(error)}") from error
     if revision in ("", "main"):
         _remember_main(Path(folder).parents[1], commit)
     return Snapshot(Path(folder), commit)

@@ -203,6 +203,17 @@ class TestHub:
         with pytest.raises(Unavailable, match="not on this machine"):
             find("owner/name", tmp_path)
 
+    def test_a_download_that_fails_says_why(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        fake = Hub(monkeypatch, tmp_path / "hub", FILES)
+
+        def full(*_: object, **__: object) -> str:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("huggingface_hub.snapshot_download", full)
+        with pytest.raises(Unavailable, match=r"^checkpoint owner/name could not be fetched: No space left"):
+            find("owner/name", tmp_path, download=True)
+        assert fake.fetched == []
+
     def test_a_part_that_the_repository_does_not_have_is_not_asked_for(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -19,6 +19,19 @@ describe('a run that fetches', () => {
     expect(runs.fetching).toBe(false);
   });
 
+  it('says why a checkpoint could not be fetched', async () => {
+    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
+    const { runs, complain } = runsOf({ start: async () => ({ run: 'r' }), follow });
+    await runs.start(workflow, '', null, true);
+    const problems = [
+      { node: 'load', message: 'checkpoint a/b could not be fetched: No space left on device' },
+    ];
+    runs.apply({ event: 'invalid', run: 'r', seq: 0, time: 0, problems } as never);
+    expect(complain).toHaveBeenCalledWith(
+      'load: checkpoint a/b could not be fetched: No space left on device',
+    );
+  });
+
   it('is not fetching when it could not be started', async () => {
     const start = () => Promise.reject(new BridgeError('you have 8 runs waiting already'));
     const { runs, complain } = runsOf({ start });

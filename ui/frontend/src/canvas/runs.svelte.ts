@@ -1,6 +1,7 @@
 /** What the canvas knows of runs: what each node is doing, and what would run next. Never part of the file. */
 import { SvelteMap } from 'svelte/reactivity';
 import { BridgeError, Offline, type Bridge, type Follow } from '../core/bridge';
+import { describeProblem } from '../core/problems';
 import { staleSince } from '../core/stale';
 import type { PlanStatus, Problem, RunEvent, Summary, WorkflowJson } from '../core/types';
 
@@ -179,6 +180,8 @@ export class Runs {
         break;
       case 'invalid':
         this.problems = event.problems;
+        // Why a download failed is not in the plan that comes next.
+        if (this.fetching) event.problems.forEach((problem) => this.complain(describeProblem(problem)));
         break;
       case 'planned':
         this.position = 0;
