@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.files import Files
+from graph.gigabytes import gigabytes
 
 Wanted = frozenset[str]
 """The names of the output ports somebody needs; a node may return None for the others."""
 
 
 class Cancelled(Exception):
-    """The run was cancelled; raised inside nodes by `Progress.step`."""
+    """The run was cancelled; raised by `Progress.step`, and while planning by `Environment.check`."""
 
 
 class Unavailable(Exception):
@@ -32,6 +34,12 @@ class Unavailable(Exception):
         self.fetch = fetch
 
 
+def say_download(name: str, done: int, total: int) -> None:
+    """Print once how large a download is."""
+    if done == 0:
+        print(f"downloading {name}: {gigabytes(total)}", file=sys.stderr)
+
+
 @dataclass(frozen=True)
 class Environment:
     """The machine a workflow runs on, as far as nodes may know it."""
@@ -41,8 +49,15 @@ class Environment:
     """Replaces a node's device "auto"."""
     download: bool = False
     """Whether the user agreed to downloads."""
-    tell: Callable[[str], None] = print
-    """Says something to the user while planning: what is downloaded, and how large it is."""
+    tell: Callable[[str, int, int], None] = say_download
+    """Is told what is downloaded while planning: its name, bytes so far (0 at first), and in all."""
+    cancelled: Callable[[], bool] = lambda: False
+    """Whether the run that is being planned was cancelled."""
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the run was cancelled; for what takes long while planning."""
+        if self.cancelled():
+            raise Cancelled
 
 
 class Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,6 @@ def assemble(
     device: str = "auto",
     allow: Sequence[Path] = (),
     download: bool = False,
-    tell: Callable[[str], None] = print,
     listener: Listener | None = None,
 ) -> Program:
     """A workflow with everything it needs to run here; without `cache`, results stay in memory only."""
@@ -139,5 +138,5 @@ def assemble(
     files = Files(workflow.folder, allow, workflow.assets, index)
     classes = {name: wire.python for name, wire in wire_types().items()}
     disk = DiskCache(cache, classes) if cache is not None else None
-    environment = Environment(files, device, download, tell)
+    environment = Environment(files, device, download)
     return Program(workflow, catalogue, environment, Results(_memory, disk), output, listener)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from graph.catalogue import Catalogue
-from graph.context import Environment
+from graph.context import Cancelled, Environment
 from graph.events import Listener, Reporter
 from graph.execute import Execution, Outcome
 from graph.perform import Setting
@@ -35,7 +35,7 @@ class Run:
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
-        """Stop as soon as the running node reports its next step."""
+        """Stop as soon as the running node reports its next step; a download stops at once."""
         self._cancelled.set()
 
     def execute(self) -> Outcome:
@@ -51,6 +51,10 @@ class Run:
         except InvalidWorkflow as invalid:
             reporter.emit("invalid", problems=[problem.as_dict() for problem in invalid.problems])
             raise
+        except Cancelled:
+            seconds = reporter.elapsed()
+            reporter.emit("done", status="cancelled", seconds=round(seconds, 6), outputs={})
+            return Outcome("cancelled", {}, {}, [], seconds)
         setting = Setting(self.environment, self.results, self.output, self.previews, self._cancelled)
         return Execution(made, known, setting, reporter).outcome()
 
@@ -60,8 +64,9 @@ class Run:
         A file of the cache may turn out to be damaged when it is read. It is gone then, so planning again
         settles it.
         """
+        environment = replace(self.environment, cancelled=self._cancelled.is_set)
         while True:
-            made = plan(self.workflow, self.catalogue, self.environment, cache=self.results, to=self.to)
+            made = plan(self.workflow, self.catalogue, environment, cache=self.results, to=self.to)
             known = self._read(made, reporter)
             if known is not None:
                 return made, known

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from graph.bind import Bound, literal_problem
-from graph.context import Environment, Unavailable, Wanted
+from graph.context import Cancelled, Environment, Unavailable, Wanted
 from graph.literals import WrongLiteral, coerce
 from graph.node import Param, Port
 from graph.outputs import checked, named
@@ -203,6 +203,8 @@ class Settler:
         except Unavailable as error:
             if not self.lenient:
                 self.problems.append(Problem(error.message, node=step.id, fetch=error.fetch))
+        except Cancelled:
+            raise
         except Exception as error:
             self.problems.append(Problem(sentence(error), node=step.id))
 

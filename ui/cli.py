@@ -208,8 +208,9 @@ def _password(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> int:
     from graph.context import Unavailable
+    from graph.gigabytes import gigabytes
     from nodes.checkpoints.locate import locate_any
-    from nodes.checkpoints.report import gigabytes, parameters, parts
+    from nodes.checkpoints.report import parameters, parts
     from ui.text import one_line, table
 
     try:
@@ -276,7 +277,6 @@ def _program(options: argparse.Namespace) -> Program:
         device=options.device,
         allow=options.allow,
         download=options.download,
-        tell=lambda message: print(message, file=sys.stderr),
     )
     texts = dict(options.set)
     files = program.environment.files

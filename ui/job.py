@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class Job:
         self._run.listener = lambda event: (
             held.append(event) if event["event"] == "done" else self._tell(event)
         )
+        self._run.environment = replace(self._run.environment, tell=self._tell_download)
         outcome = self._run.execute()
         for done in held:
             try:
@@ -70,6 +72,11 @@ class Job:
                 traceback.print_exc()
         if self.listener is not None:
             self.listener(event)
+
+    def _tell_download(self, name: str, done: int, total: int) -> None:
+        """An event of the canvas alone: the download of a checkpoint has come so far, in bytes."""
+        if self.listener is not None:
+            self.listener({"event": "fetching", "time": 0.0, "name": name, "done": done, "total": total})
 
     def _with_urls(self, event: Event) -> dict[str, Any]:
         outputs = {}

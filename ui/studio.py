@@ -109,7 +109,7 @@ class Studio:
         files = Files(
             FOLDER, self._allow, workflow.assets, self._index, cwd=places.inputs.parent, privacy=privacy
         )
-        return Environment(files, self._device, download and self.downloads, tell=lambda _: None)
+        return Environment(files, self._device, download and self.downloads)
 
     def plan(self, owner: Owner, workflow: Workflow, to: str | None = None) -> dict[str, str]:
         """Node id -> "run", "reuse" or "skip".

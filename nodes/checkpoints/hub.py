@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from graph.context import Environment, Unavailable
-from graph.problems import sentence
+from graph.gigabytes import gigabytes
+from nodes.checkpoints.downloading import download
 from nodes.checkpoints.reading import PICKLES, CheckpointError, read_json
 from nodes.checkpoints.weights import STEMS, find_weights
 
@@ -84,19 +85,13 @@ def _download(
     chosen: Sequence[str],
     environment: Environment,
 ) -> Snapshot:
-    from huggingface_hub import snapshot_download
-
-    gigabytes = sum(sizes[file] for file in chosen) / 1e9
     if not environment.download:
-        raise Unavailable(f"checkpoint {name} is not on this machine", fetch=f"{gigabytes:.1f} GB")
-    environment.tell(f"downloading {name}: {gigabytes:.1f} GB")
-    try:
-        folder = snapshot_download(name, revision=commit, allow_patterns=list(chosen))
-    except Exception as error:  # of the HTTP library, or a full disk
-        raise Unavailable(f"checkpoint {name} could not be fetched: {sentence(error)}") from error
+        size = sum(sizes[file] for file in chosen)
+        raise Unavailable(f"checkpoint {name} is not on this machine", fetch=gigabytes(size))
+    folder = download(name, commit, {file: sizes[file] for file in chosen}, environment)
     if revision in ("", "main"):
-        _remember_main(Path(folder).parents[1], commit)
-    return Snapshot(Path(folder), commit)
+        _remember_main(folder.parents[1], commit)
+    return Snapshot(folder, commit)
 
 
 def choose(files: Iterable[str], folders: Iterable[Sequence[str]], dtype: str, name: str) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graph.gigabytes import gigabytes
 from nodes.checkpoints import inspect
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.lora import read_changes
@@ -86,11 +87,6 @@ def parts(checkpoint: Checkpoint) -> Iterator[Found]:
 def parameters(count: int) -> str:
     """A number of parameters as people say it."""
     return f"{count / 1e6:,.1f} M parameters" if count >= 100_000 else f"{count:,} parameters"
-
-
-def gigabytes(size: int) -> str:
-    """A number of bytes as people say it."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _configs(root: Path) -> Iterator[Path]:

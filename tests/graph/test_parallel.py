@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from graph.catalogue import Catalogue
-from graph.context import Cancelled
+from graph.context import Cancelled, Environment
 from graph.events import Event
 from graph.execute import Outcome
 from graph.node import NodeType, Progress, node
@@ -302,3 +302,21 @@ def test_many_runs_share_the_tiers(tmp_path: Path) -> None:
         thread.join(WAIT)
     values = [outcome.outputs["x"].numbers for _, outcomes in started for outcome in outcomes]
     assert [value.tolist() for value in values] == [[15.0] * 500] * 4
+
+
+def test_a_run_is_cancelled_while_a_node_is_asked_for_its_plan(bench: Bench) -> None:
+    """A loader that downloads does so while planning."""
+    events: list[Event] = []
+
+    @node(title="Fetch", group="Toy", folds=True)
+    def fetch(*, environment: Environment) -> int:
+        """Waits to be cancelled."""
+        run.cancel()
+        environment.check()
+        return 1
+
+    run = bench.program({"f": {"type": "fetch"}}, types(fetch)).start()
+    run.listener = events.append
+    assert run.execute().status == "cancelled"
+    (event,) = events
+    assert (event["event"], event["status"], event["outputs"]) == ("done", "cancelled", {})

@@ -291,12 +291,12 @@ class TestHub:
     def test_what_is_fetched_is_found(self, cache: Path, unet: UNet, monkeypatch: pytest.MonkeyPatch) -> None:
         asked: list[list[str]] = []
 
-        def download(name: str, revision: str, allow_patterns: list[str]) -> str:
-            asked.append(allow_patterns)
-            return str(self.snapshot(cache))
+        def download(name: str, commit: str, files: dict[str, int], environment: Environment) -> Path:
+            asked.append(list(files))
+            return self.snapshot(cache)
 
         monkeypatch.setattr(hub, "_ask", lambda *_: ("0" * 40, dict.fromkeys((*self.FILES, "big.bin"), 9)))
-        monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+        monkeypatch.setattr(hub, "download", download)
         environment = Environment(Files(cache.parent, cwd=cache.parent), download=True)
         found = load_lora(unet, source="someone/style", environment=environment).model
         assert asked == [list(self.FILES)] and len(found.loras) == 1

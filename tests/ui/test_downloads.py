@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ def far_away(*, source: str = "owner/name", environment: Environment) -> int:
     if source not in FETCHED:
         if not environment.download:
             raise Unavailable(f"checkpoint {source} is not on this machine", fetch="3.7 GB")
+        environment.tell(source, 0, 3_700_000_000)
+        environment.tell(source, 1_000_000_000, 3_700_000_000)
+        while source == "owner/endless":
+            environment.check()
+            time.sleep(0.01)
         FETCHED.append(source)
     return 1
 
@@ -53,7 +59,12 @@ def test_a_click_fetches_what_planning_misses(server: Browser) -> None:
     assert refused[-2]["problems"] == [missing]
     assert refused[-1]["status"] == "failed"
     assert FETCHED == []
-    assert server.run(WORKFLOW, download=True)[-1]["status"] == "ok"
+    events = server.run(WORKFLOW, download=True)
+    told = [
+        (event["name"], event["done"], event["total"]) for event in events if event["event"] == "fetching"
+    ]
+    assert told == [("owner/name", 0, 3_700_000_000), ("owner/name", 1_000_000_000, 3_700_000_000)]
+    assert events[-1]["status"] == "ok"
     assert FETCHED == ["owner/name"]
     assert server.ask("plan", workflow=WORKFLOW)["problems"] == []
 
@@ -65,3 +76,18 @@ def test_others_cannot_fill_the_disk_of_a_server(server: Browser) -> None:
         server.run(WORKFLOW, download=True)
     assert server.run(WORKFLOW)[-1]["status"] == "failed"
     assert FETCHED == []
+
+
+@pytest.mark.parametrize("server", [True], indirect=True)
+def test_a_download_can_be_stopped(server: Browser) -> None:
+    load = {"type": "far_away", "params": {"source": "owner/endless"}}
+    workflow = {**WORKFLOW, "nodes": {"load": load}}
+    run = server.ask("start", workflow=workflow, download=True)["run"]
+    seen = []
+    for event in server.events(run):
+        seen.append(event)
+        if event["event"] == "fetching":
+            server.ask("cancel", run=run)
+    assert seen[-1]["event"] == "done" and seen[-1]["status"] == "cancelled"
+    assert FETCHED == []
+    assert server.run(WORKFLOW, download=True)[-1]["status"] == "ok"

@@ -19,6 +19,17 @@ describe('a run that fetches', () => {
     expect(runs.fetching).toBe(false);
   });
 
+  it('knows how far the download is', async () => {
+    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
+    const { runs } = runsOf({ start: async () => ({ run: 'r' }), follow });
+    await runs.start(workflow, '', null, true);
+    expect(runs.fetched).toBeNull();
+    runs.apply({ event: 'fetching', run: 'r', seq: 0, time: 0, name: 'a/b', done: 5, total: 9 });
+    expect(runs.fetched).toMatchObject({ name: 'a/b', done: 5, total: 9 });
+    runs.apply({ event: 'done', run: 'r', seq: 1, time: 0, status: 'cancelled', seconds: 1, outputs: {} });
+    expect(runs.fetching).toBe(false);
+  });
+
   it('says why a checkpoint could not be fetched', async () => {
     const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
     const { runs, complain } = runsOf({ start: async () => ({ run: 'r' }), follow });

@@ -55,6 +55,8 @@ export class Runs {
   stopping = $state(false);
   /** Whether the current run may still be fetching checkpoints: until it is planned. */
   fetching = $state(false);
+  /** How far the download of a checkpoint is, in bytes. */
+  fetched = $state.raw<{ name: string; done: number; total: number } | null>(null);
   /** Whether the connection to the server stands. */
   online = $state(true);
   /** How the last run ended. */
@@ -148,6 +150,7 @@ export class Runs {
   follow(run: string, workflow: WorkflowJson, base: string, fetching = false): void {
     this.current = run;
     this.fetching = fetching;
+    this.fetched = null;
     this.position = 0;
     const onEvents = (events: RunEvent[]) => events.forEach((event) => this.apply(event));
     this.follower = this.bridge.follow(run, 0, onEvents, (online) => (this.online = online));
@@ -177,6 +180,9 @@ export class Runs {
     switch (event.event) {
       case 'queued':
         this.position = event.position;
+        break;
+      case 'fetching':
+        this.fetched = event;
         break;
       case 'invalid':
         this.problems = event.problems;
@@ -233,6 +239,7 @@ export class Runs {
   private end(status: 'ok' | 'failed' | 'cancelled', seconds: number): void {
     this.last = status;
     this.seconds = seconds;
+    this.fetching = false;
     for (const [id, node] of this.nodes) {
       if (node.activity === 'waiting' || node.activity === 'running') this.set(id, { activity: 'stopped' });
     }

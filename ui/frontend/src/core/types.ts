@@ -165,6 +165,7 @@ interface Stamp {
 export type RunEvent = Stamp &
   (
     | { event: 'queued'; position: number }
+    | { event: 'fetching'; name: string; done: number; total: number }
     | { event: 'invalid'; problems: Problem[] }
     | { event: 'planned'; nodes: Record<string, PlanStatus> }
     | { event: 'started'; node: string }
