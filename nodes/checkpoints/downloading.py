@@ -32,8 +32,8 @@ def download(name: str, commit: str, files: Mapping[str, int], environment: Envi
     told = 0
     environment.tell(name, told, missing)
     asked = json.dumps([name, commit, str(cache), list(files)])
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nodes.checkpoints.downloader", asked],
+    process = subprocess.Popen(  # -P: no code from the current folder, which may be a stranger's
+        [sys.executable, "-P", "-m", "nodes.checkpoints.downloader", asked],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -52,7 +52,7 @@ def download(name: str, commit: str, files: Mapping[str, int], environment: Envi
     finally:
         process.kill()
         process.wait()
-    why = answer.strip()
+    why = answer.strip().rpartition("\n")[2]
     if process.returncode != 0:
         why = why or f"the download ended with status {process.returncode}"
     else:

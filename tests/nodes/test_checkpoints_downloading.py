@@ -59,6 +59,17 @@ def test_a_stopped_download_ends_at_once_and_goes_on_later(hub: Hub, tmp_path: P
     assert (folder / "unet/model.safetensors").read_bytes() == FILES["unet/model.safetensors"]
 
 
+def test_no_code_from_the_current_folder_is_run(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("nodes/__init__.py", "nodes/checkpoints/__init__.py", "huggingface_hub.py"):
+        (tmp_path / module).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / module).write_text("raise SystemExit('a stranger was here')")
+    monkeypatch.chdir(tmp_path)
+    folder = download("owner/name", COMMIT, WANTED, Environment(Files(tmp_path)))
+    assert sorted(hub.asked) == sorted(WANTED) and (folder / "model_index.json").exists()
+
+
 def test_a_download_that_fails_says_why(hub: Hub, tmp_path: Path) -> None:
     del hub.files["unet/model.safetensors"]
     with pytest.raises(
