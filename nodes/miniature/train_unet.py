@@ -115,6 +115,7 @@ class Batch:
     beside: Tensor | None = None  # (B, 5, h, w): what the inpainting UNet sees beside the noisy latents
     hint: Tensor | None = None  # (B, 4, h, w): what the hint block said, for the ControlNet
     weight: Tensor | None = None  # (B, 1, h, w): how much each latent counts
+    doubtful: Tensor | None = None  # (B, D): embeddings that do not fit, for where the noise shows that
 
 
 def losses(model: UNet, diffusion: Diffusion, batch: Batch, t: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Train a UNet from the text-to-image one that ships: for inpainting, for depth hints, or for other sizes.
+"""Train a UNet from the text-to-image one that ships: for inpainting, for depth hints, or further.
 
     python -m nodes.miniature.tables
     python -m nodes.miniature.train_variant inpaint --minutes 25
@@ -15,12 +15,15 @@ still knows of the old thing is no help, and the embedding alone says what belon
 Depth: half of the embeddings are of a picture with the same things in other places, so that it is the hint
 that says where things are. The hint block needs no training (see `hints`); the UNet sees what it says.
 
-Other sizes: two steps in five are on wider, higher, larger or smaller pictures, the others go on as before.
+Text to image: two steps in five are on wider, higher, larger or smaller pictures. And where there is little
+noise, some embeddings are of the same things in other places. A UNet that only knows embeddings that fit
+believes them against all that it sees, and image to image at a low strength moves everything to where the
+embedding has it. So it learns to leave things where they are, and to take from the embedding what they are.
 """
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from nodes.miniature import hints, train_unet
 from nodes.miniature.data import WORK, Data, load, training_count
 from nodes.miniature.painting import WEIGHTS
 from nodes.miniature.parallel import together
+from nodes.miniature.tables import ASPECTS, FIRST_OF_ASPECTS
 from nodes.miniature.train_unet import VARIANCE_WEIGHT, Batch, Diffusion, guidance_embeds, losses, stratified
 from nodes.miniature.training import Stage, channels_last, load_averaged
 from nodes.networks.unet import UNet, UNetConfig
@@ -47,6 +51,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 SEEDS = {"text2img": 34, "inpaint": 31, "controlnet_depth": 32}
 BATCH = 64
 HINT_START = 0.03  # spread of the first weights of the hint's channels; the others' is about 0.1
+DOUBT = 0.5  # share of embeddings that do not fit where there is no noise, see `doubted`
 KEPT_WEIGHT = 0.25  # of a latent that is kept, against one to repaint
 
 
@@ -76,6 +81,23 @@ def finished(folder: Path, variant: str) -> UNet:
     return model
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Scenes of one size: latents (N, 4, h, w), embeddings (N, D), and those of the same things elsewhere."""
+
+    latents: Tensor
+    embeds: Tensor
+    moved: Tensor
+
+    @classmethod
+    def read(cls, path: Path, place: int, moved: Tensor) -> "Pictures":
+        """Those of size number `place`, in a file of `tables`; `moved` is of all scenes."""
+        stored = np.load(path)
+        latents, embeds = torch.from_numpy(stored["latents"]).float(), torch.from_numpy(stored["embeds"])
+        start = FIRST_OF_ASPECTS + place * len(latents)
+        return cls(latents, embeds, moved[start : start + len(latents)])
+
+
 class Tables:
     """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
@@ -88,10 +110,12 @@ class Tables:
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
         self.hints = hints.features(data.near[: len(self.latents)])
-        parts = [np.load(path) for path in sorted((folder / "tables").glob("*x*.npz"))]
-        self.aspects = [
-            (torch.from_numpy(part["latents"]).float(), torch.from_numpy(part["embeds"])) for part in parts
-        ]
+        self.square = Pictures(self.latents, self.embeds, self.moved)
+        self.aspects = []
+        for k, (width, height) in enumerate(ASPECTS):
+            path = folder / "tables" / f"{width}x{height}.npz"
+            if path.exists():
+                self.aspects.append(Pictures.read(path, k, self.moved))
         self.training = training_count(len(self.latents))
         self.spread = self.embeds[: self.training].std(0)
 
@@ -158,12 +182,23 @@ def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generato
 
 def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
     """Two times in five pictures of one other size, as many as together have as many latents."""
-    if not tables.aspects or rng.random() < 0.6:
-        return Batch(tables.latents[chosen], tables.embeds[chosen])
-    latents, embeds = tables.aspects[rng.integers(len(tables.aspects))]
-    count = len(chosen) * tables.latents[0, 0].numel() // latents[0, 0].numel()
-    rows = rng.integers(0, len(latents), count)
-    return Batch(latents[rows], embeds[rows])
+    pictures, rows = tables.square, chosen
+    if tables.aspects and rng.random() >= 0.6:
+        pictures = tables.aspects[rng.integers(len(tables.aspects))]
+        count = len(chosen) * tables.latents[0, 0].numel() // pictures.latents[0, 0].numel()
+        rows = rng.integers(0, len(pictures.latents), count)
+    return Batch(pictures.latents[rows], pictures.embeds[rows], doubtful=pictures.moved[rows])
+
+
+def doubted(batch: Batch, t: Tensor, rng: np.random.Generator) -> Tensor:
+    """The embeddings (B, D), some of them those that do not fit: the fewer, the noisier step t (B,) is.
+
+    Where all is noise, it is the embedding alone that says where things are, and none may be wrong.
+    """
+    if batch.doubtful is None:
+        return batch.embeds
+    chosen = torch.from_numpy(rng.random(len(t))) < DOUBT * (1 - t / 1000).square()
+    return torch.where(chosen[:, None], batch.doubtful, batch.embeds)
 
 
 EXAMPLES: dict[str, Callable[[Tables, NDArray[np.int64], np.random.Generator], Batch]] = {
@@ -192,9 +227,10 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
     )
     for rng in stage.steps():
         batch = examples(tables, rng.integers(0, tables.training, BATCH), rng)
-        given = guidance_embeds(batch.embeds, tables.nothing, tables.spread, rng)
         rows = len(batch.clean)
-        error, variance = losses(model, diffusion, replace(batch, embeds=given), stratified(rows))
+        t = stratified(rows)
+        given = guidance_embeds(doubted(batch, t, rng), tables.nothing, tables.spread, rng)
+        error, variance = losses(model, diffusion, replace(batch, embeds=given), t)
         stage.learn(error + VARIANCE_WEIGHT * variance, rows, v=error, variance=variance)
     stage.finish()
     with torch.no_grad():
