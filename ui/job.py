@@ -75,8 +75,7 @@ class Job:
 
     def _tell_download(self, name: str, done: int, total: int) -> None:
         """An event of the canvas alone: the download of a checkpoint has come so far, in bytes."""
-        if self.listener is not None:
-            self.listener({"event": "fetching", "time": 0.0, "name": name, "done": done, "total": total})
+        self._tell({"event": "fetching", "time": 0.0, "name": name, "done": done, "total": total})
 
     def _with_urls(self, event: Event) -> dict[str, Any]:
         outputs = {}

@@ -15,6 +15,13 @@ LOOK_EVERY = 0.5  # seconds between two looks at how far it is
 SMALLEST_NEWS = 1 / 500  # of the whole: what comes between is not told
 
 
+def cached(name: str) -> Path:
+    """The folder in the hub's cache of a repository, which need not be there."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+
+
 def download(name: str, commit: str, files: Mapping[str, int], environment: Environment) -> Path:
     """The folder of the snapshot with `files` (name -> size in bytes) of a repository in it.
 
@@ -22,16 +29,13 @@ def download(name: str, commit: str, files: Mapping[str, int], environment: Envi
         Unavailable: when it fails, saying why.
         Cancelled: when the run was cancelled.
     """
-    from huggingface_hub import constants
-
-    cache = Path(constants.HF_HUB_CACHE)
-    repository = cache / f"models--{name.replace('/', '--')}"
+    repository = cached(name)
     snapshot = repository / "snapshots" / commit
     missing = sum(size for file, size in files.items() if not (snapshot / file).exists())
     before = _size(repository, unfinished=False)
     told = 0
     environment.tell(name, told, missing)
-    asked = json.dumps([name, commit, str(cache), list(files)])
+    asked = json.dumps([name, commit, str(repository.parent), list(files)])
     process = subprocess.Popen(  # -P: no code from the current folder, which may be a stranger's
         [sys.executable, "-P", "-m", "nodes.checkpoints.downloader", asked],
         stdin=subprocess.DEVNULL,

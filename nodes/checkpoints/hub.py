@@ -13,7 +13,7 @@ from typing import Any
 
 from graph.context import Environment, Unavailable
 from graph.gigabytes import gigabytes
-from nodes.checkpoints.downloading import download
+from nodes.checkpoints.downloading import cached, download
 from nodes.checkpoints.reading import PICKLES, CheckpointError, read_json
 from nodes.checkpoints.weights import STEMS, find_weights
 
@@ -41,9 +41,7 @@ def find(name: str, revision: str, folders: Iterable[Sequence[str]], dtype: str)
     `folders` are the parts that it must have in full, each with its alternative names ("" is the top folder);
     parts that its model_index.json does not know do not count.
     """
-    from huggingface_hub import constants
-
-    repository = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+    repository = cached(name)
     reference = repository / "refs" / (revision or "main")
     commit = reference.read_text().strip() if reference.is_file() else revision
     folder = repository / "snapshots" / commit

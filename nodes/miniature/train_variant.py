@@ -102,22 +102,20 @@ class Tables:
     """What `tables` wrote; the held-out scenes are the last. `folder` may lack the other sizes."""
 
     def __init__(self, folder: Path, data: Data) -> None:
-        self.latents, self.embeds, self.nothing, self.moved = (
-            _table(folder, name) for name in ("latents", "embeds", "nothing", "moved_embeds")
-        )
+        self.square = Pictures(*(_table(folder, name) for name in ("latents", "embeds", "moved_embeds")))
+        self.nothing = _table(folder, "nothing")
         self.edited_latents, self.edited_embeds = (
             _table(folder, name) for name in ("edited_latents", "edited_embeds")
         )
         self.edited_cells: NDArray[np.bool_] = np.load(folder / "edited_cells.npy")
-        self.hints = hints.features(data.near[: len(self.latents)])
-        self.square = Pictures(self.latents, self.embeds, self.moved)
+        self.hints = hints.features(data.near[: len(self.square.latents)])
         self.aspects = []
         for k, (width, height) in enumerate(ASPECTS):
             path = folder / "tables" / f"{width}x{height}.npz"
             if path.exists():
-                self.aspects.append(Pictures.read(path, k, self.moved))
-        self.training = training_count(len(self.latents))
-        self.spread = self.embeds[: self.training].std(0)
+                self.aspects.append(Pictures.read(path, k, self.square.moved))
+        self.training = training_count(len(self.square.latents))
+        self.spread = self.square.embeds[: self.training].std(0)
 
 
 def _table(folder: Path, name: str) -> Tensor:
@@ -156,7 +154,7 @@ def around(cells: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.boo
 
 def to_repaint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
     """Pictures with holes. Most of the chosen scenes that have an edit show it, either way round."""
-    clean, embeds = tables.latents[chosen].clone(), tables.embeds[chosen].clone()
+    clean, embeds = tables.square.latents[chosen].clone(), tables.square.embeds[chosen].clone()
     start, holes = clean.clone(), []
     for row, number in enumerate(chosen):
         if number < len(tables.edited_cells) and rng.random() < 0.9:
@@ -176,8 +174,8 @@ def to_repaint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generat
 def with_hint(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
     """Pictures with their depth; every second embedding is of the same things in other places."""
     elsewhere = torch.from_numpy(rng.random((len(chosen), 1)) < 0.5)
-    embeds = torch.where(elsewhere, tables.moved[chosen], tables.embeds[chosen])
-    return Batch(tables.latents[chosen], embeds, hint=tables.hints[chosen])
+    embeds = torch.where(elsewhere, tables.square.moved[chosen], tables.square.embeds[chosen])
+    return Batch(tables.square.latents[chosen], embeds, hint=tables.hints[chosen])
 
 
 def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Generator) -> Batch:
@@ -185,7 +183,7 @@ def of_any_size(tables: Tables, chosen: NDArray[np.int64], rng: np.random.Genera
     pictures, rows = tables.square, chosen
     if tables.aspects and rng.random() >= 0.6:
         pictures = tables.aspects[rng.integers(len(tables.aspects))]
-        count = len(chosen) * tables.latents[0, 0].numel() // pictures.latents[0, 0].numel()
+        count = len(chosen) * tables.square.latents[0, 0].numel() // pictures.latents[0, 0].numel()
         rows = rng.integers(0, len(pictures.latents), count)
     return Batch(pictures.latents[rows], pictures.embeds[rows], doubtful=pictures.moved[rows])
 
@@ -235,7 +233,7 @@ def train(folder: Path, data: Data, variant: str, minutes: float, max_steps: int
     stage.finish()
     with torch.no_grad():
         torch.manual_seed(seed)
-        rest = np.arange(tables.training, len(tables.latents))[:256]
+        rest = np.arange(tables.training, len(tables.square.latents))[:256]
         batch = examples(tables, rest, np.random.default_rng(seed))
         error, variance = losses(model, diffusion, batch, stratified(len(rest)))
     stage.finish(held_out_v=round(float(error), 4), held_out_variance=round(float(variance), 4))

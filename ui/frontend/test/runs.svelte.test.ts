@@ -9,20 +9,24 @@ function runsOf(bridge: Partial<Bridge>) {
   return { runs: new Runs(bridge as Bridge, complain), complain };
 }
 
+/** A run that was started with consent to downloads, and of which nothing has come yet. */
+async function fetchingRun() {
+  const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
+  const made = runsOf({ start: async () => ({ run: 'r' }), follow });
+  await made.runs.start(workflow, '', null, true);
+  return made;
+}
+
 describe('a run that fetches', () => {
   it('is no longer fetching once it is planned', async () => {
-    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
-    const { runs } = runsOf({ start: async () => ({ run: 'r' }), follow });
-    await runs.start(workflow, '', null, true);
+    const { runs } = await fetchingRun();
     expect(runs.fetching).toBe(true);
     runs.apply({ event: 'planned', run: 'r', seq: 0, time: 0, nodes: {} } as never);
     expect(runs.fetching).toBe(false);
   });
 
   it('knows how far the download is', async () => {
-    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
-    const { runs } = runsOf({ start: async () => ({ run: 'r' }), follow });
-    await runs.start(workflow, '', null, true);
+    const { runs } = await fetchingRun();
     expect(runs.fetched).toBeNull();
     runs.apply({ event: 'fetching', run: 'r', seq: 0, time: 0, name: 'a/b', done: 5, total: 9 });
     expect(runs.fetched).toMatchObject({ name: 'a/b', done: 5, total: 9 });
@@ -31,9 +35,7 @@ describe('a run that fetches', () => {
   });
 
   it('says why a checkpoint could not be fetched', async () => {
-    const follow = vi.fn(() => ({ done: new Promise<void>(() => {}), stop: vi.fn() }));
-    const { runs, complain } = runsOf({ start: async () => ({ run: 'r' }), follow });
-    await runs.start(workflow, '', null, true);
+    const { runs, complain } = await fetchingRun();
     const problems = [
       { node: 'load', message: 'checkpoint a/b could not be fetched: No space left on device' },
     ];
