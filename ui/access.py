@@ -13,6 +13,8 @@ import re
 from collections import OrderedDict, defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -133,7 +135,9 @@ class Door:
             else:
                 await _answer(send, 401, "Not authenticated")
             return
-        owner = owner or peer((scope.get("client") or ("unknown", 0))[0])
+        address = (scope.get("client") or ("unknown", 0))[0]
+        at_machine = self._sessions is None and _is_local(scope, address)
+        owner = replace(owner or peer(address), address=address, of_machine=at_machine)
         scope["state"] = {**scope.get("state", {}), "owner": owner}
         refused = self._refuse(scope, owner)
         if refused is not None:
@@ -224,6 +228,15 @@ def owner_of(request: Any) -> Owner:
     owner = wrapped.scope["state"]["owner"]
     assert isinstance(owner, Owner)
     return owner
+
+
+def _is_local(scope: Scope, address: str) -> bool:
+    """Whether a request began on this machine: its peer is a loopback address, and no proxy forwarded it."""
+    forwarded = any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name, _ in scope["headers"])
+    try:
+        return ip_address(address).is_loopback and not forwarded
+    except ValueError:
+        return False
 
 
 def _header(scope: Scope, name: bytes) -> str:

@@ -7,7 +7,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 COOKIE = "kandinsky-visitor"
@@ -25,6 +25,11 @@ class Owner:
     id: str
     user: str | None = None
     """The name that they logged in with."""
+    address: str = field(default="", compare=False)
+    """The address that this request came from; empty where there was no request."""
+    of_machine: bool = field(default=False, compare=False)
+    """Whether this request came from the person who sits at this machine. Everybody else is a visitor: they
+    cause no download, nothing is looked up with the machine's hub token for them, and they see no paths."""
 
 
 def user(name: str) -> Owner:
