@@ -25,13 +25,15 @@ class Cancelled(Exception):
 class Unavailable(Exception):
     """Something a node needs is not on this machine, though the workflow itself may be right.
 
-    `fetch` is how large it is, where the user only has to agree to a download.
+    `fetch` is how large it is, where the user only has to agree to a download; `param` is the node's param
+    that another value would mend.
     """
 
-    def __init__(self, message: str, fetch: str | None = None) -> None:
+    def __init__(self, message: str, fetch: str | None = None, param: str | None = None) -> None:
         super().__init__(f"{message}; add --download ({fetch})" if fetch else message)
         self.message = message
         self.fetch = fetch
+        self.param = param
 
 
 def say_download(name: str, done: int, total: int) -> None:
@@ -103,7 +105,9 @@ class RunRecord:
     """What a saved file says about the run that made it."""
 
     workflow: str
-    """The workflow as JSON, with the params that were really used."""
+    """The workflow as JSON, with the params that were really used, and without paths of this machine."""
+    prompt: Callable[[], str]
+    """Makes a JSON object of what the node depends on: prompts, seeds and numbers alone, by `node.param`."""
 
 
 _LONGEST_PART = 200

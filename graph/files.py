@@ -13,24 +13,33 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from graph.fingerprints import FingerprintIndex, open_regular
 
-__all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "Privacy", "models_folder"]
+__all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "Missing", "Privacy", "models_folder"]
+
+LOCAL = ("./", "../", "/")
+"""How a checkpoint's source begins that is a folder or file, and no name in the models folder."""
 
 SIZE_LIMIT = 1 << 30
 """Bytes of the largest file that a node may read as a whole."""
 
 _TEXT_LIMIT = 4096
 _SHA256 = re.compile(r"sha256:([0-9a-f]{64})")
+_HASHED = re.compile(r"[0-9a-f]{64}")
 _WEB = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class FileRefused(ValueError):
     """A path that may not or cannot be read; the message is one sentence for the user."""
+
+
+class Missing(FileRefused):
+    """A content that is nowhere here; the user may name a file that has it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,7 @@ class Files:
         base: the folder the workflow lies in; None if it lies in none. Relative paths start here.
         roots: more folders that may be read: each `--allow`.
         assets: sha256 hex -> base64, the files that the workflow carries.
+        names: `sha256:<hex>` -> what the file was called where the workflow was made, for messages.
         index: remembers the sha256 of files; by default for this process only.
         cwd: the current folder, whose `inputs/` may be read, too.
         models: the models folder, which may be read, too; `models_folder()` if None.
@@ -94,6 +104,7 @@ class Files:
         cwd: Path | None = None,
         models: Path | None = None,
         privacy: Privacy | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.cwd = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - without its ".."
         self.base = Path(os.path.abspath(base)) if base is not None else None  # noqa: PTH100
@@ -109,6 +120,7 @@ class Files:
             folder for folder in closed if base is None or folder not in base.resolve().parents
         )
         self._assets = dict(assets or {})
+        self._names = dict(names or {})
         self._allowed: set[str] = set()
 
     def allow(self, path: str | Path) -> None:
@@ -219,9 +231,27 @@ class Files:
                 return LocalFile(path, path.name, wanted)
         if wanted in self._assets:
             return LocalFile(None, text, wanted, self._asset(wanted))
+        for path in self.index.with_content(wanted):
+            if self._is_allowed(path.resolve()):
+                return LocalFile(path, path.name, wanted)
+        called = self._names.get(text)
+        for path in self._likely(called):
+            with suppress(FileRefused, OSError, ValueError):
+                if self._is_allowed(path.resolve()) and self._fingerprint(path, path.name) == wanted:
+                    return LocalFile(path, path.name, wanted)
+        shown = f"{called[:90]!r} ({text})" if called else f"{text!r}"
         if self.privacy is not None:
-            raise FileRefused(f"{text!r} is not among your pictures: upload it.")
-        raise FileRefused(f"{text!r} is neither in {self.inputs} nor among the workflow's assets.")
+            raise FileRefused(f"{shown} is not among your pictures: upload it.")
+        where = f"in {self.inputs}, among the workflow's assets, nor known from a run before"
+        raise Missing(f"{shown} is neither {where}")
+
+    def _likely(self, called: str | None) -> Iterator[Path]:
+        """Files that may have a content: the one beside the workflow that is called as it was, and the user's
+        own `inputs/`, but for those that are named after another content."""
+        if called and self.base is not None:
+            yield self.base / Path(called).name
+        if self.privacy is None:
+            yield from (self.inputs / name for name in _names(self.inputs) if not _HASHED.match(name))
 
     def _with_content(self, wanted: str) -> Iterator[Path]:
         """The files of `inputs/` that are named after this content and may be read."""

@@ -18,6 +18,7 @@ SETTLED_NS = 2_000_000_000
 _LIMIT = 100_000
 _TABLE = """CREATE TABLE IF NOT EXISTS facts
     (number INTEGER PRIMARY KEY, path BLOB, kind TEXT, stamp TEXT, fact TEXT, UNIQUE (path, kind))"""
+_BY_FACT = "CREATE INDEX IF NOT EXISTS by_fact ON facts (fact, kind)"
 
 
 class FingerprintIndex:
@@ -62,6 +63,18 @@ class FingerprintIndex:
             if _stamp(os.fstat(file.fileno())) == _stamp(before):
                 self.put(path, "sha256", before, found)
             return found
+
+    def with_content(self, sha256: str) -> list[Path]:
+        """The files that had this content when they were last read, and have not changed since."""
+        rows = self._do("SELECT path FROM facts WHERE fact = ? AND kind = 'sha256'", (sha256,))
+        paths = [Path(os.fsdecode(row[0])) for row in rows if isinstance(row[0], bytes)]
+        return [path for path in paths if self._still(path, sha256)]
+
+    def _still(self, path: Path, sha256: str) -> bool:
+        try:
+            return self.get(path, "sha256", path.stat()) == sha256
+        except OSError:
+            return False
 
     def _do(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
         with self._lock:
@@ -111,6 +124,7 @@ def _opened(path: Path | None) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = OFF")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute(_TABLE)
+        database.execute(_BY_FACT)
         newest = "SELECT MAX(number) FROM facts"
         database.execute(f"DELETE FROM facts WHERE number <= ({newest}) - ?", (_LIMIT,))
     except sqlite3.Error:

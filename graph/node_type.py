@@ -164,6 +164,11 @@ class NodeType:
         return tuple(name for name, param in self.params.items() if param.file is not None)
 
     @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """The params that name checkpoints."""
+        return tuple(name for name in self.params if name == "source")
+
+    @cached_property
     def output_types(self) -> dict[str, WireType]:
         """The declared type of each output."""
         return {name: port.type for name, port in self.outputs.items()}

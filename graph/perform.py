@@ -15,11 +15,13 @@ from typing import Any
 
 from graph import json_text
 from graph.call import call
+from graph.carried import with_bare_assets
 from graph.context import Cancelled, Environment, OutputFolder, Progress, RunRecord
 from graph.events import Reporter
 from graph.held import Held
-from graph.plan import Plan, record
+from graph.plan import Plan
 from graph.problems import sentence
+from graph.record import prompts_and_numbers, record
 from graph.results import MEMORY, Results
 from graph.shape import Link
 from graph.step import Step
@@ -62,7 +64,7 @@ class Performer:
         self.failures: list[Failure] = []
         self.files: dict[str, list[Path]] = {}
         self._plan = plan
-        self._record: RunRecord | None = None
+        self._workflow: str | None = None
 
     def perform(self, step: Step, twins: list[str]) -> bool:
         """Run a node and report it, and its `twins` that do the same work; whether its outputs are there.
@@ -95,11 +97,12 @@ class Performer:
             self._finished(twins, MEMORY, 0.0, told)
         return True
 
-    def record(self) -> RunRecord:
-        """What saved files say of this run."""
-        if self._record is None:
-            self._record = RunRecord(json_text.write(record(self._plan)))
-        return self._record
+    def record(self, node: str) -> RunRecord:
+        """What files that a node saves may say of this run."""
+        if self._workflow is None:
+            recorded = record(self._plan, self.setting.environment.files)
+            self._workflow = json_text.write(with_bare_assets(recorded))
+        return RunRecord(self._workflow, lambda: json_text.write(prompts_and_numbers(self._plan, node)))
 
     def _take_what_is_there(self, step: Step) -> None:
         """Another node of this run may have made one of the outputs in the meantime."""
@@ -170,7 +173,7 @@ class _Given:
         if kind is OutputFolder:
             return OutputFolder(self._performer.setting.output, self.written)
         if kind is RunRecord:
-            return self._performer.record()
+            return self._performer.record(self._step.id)
         return self._performer.setting.environment if kind is Environment else self._step.wanted
 
     def _on_step(self, number: int, total: int, preview: Callable[[], bytes] | None) -> None:

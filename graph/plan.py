@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from graph.bind import Bound, bind
 from graph.catalogue import Catalogue
@@ -209,20 +209,4 @@ def _used(step: Step) -> frozenset[str]:
     return frozenset(used & step.links.keys())
 
 
-def record(plan: Plan) -> dict[str, Any]:
-    """The workflow's JSON with the params that are really used: overrides, defaults and nulls filled in."""
-    nodes = {}
-    for id, node in plan.workflow.data["nodes"].items():
-        step = plan.steps[id]
-        linked = node.get("inputs", {})
-        used = {
-            name: value
-            for name, value in step.params.items()
-            if type(value) in (str, int, float, bool, list) and not linked.get(name)
-        }
-        params = {**node.get("params", {}), **({} if step.sleeps else used)}
-        nodes[id] = {**node, "params": params} if params else node
-    return {**plan.workflow.data, "nodes": nodes}
-
-
-__all__ = ["REUSE", "RUN", "SKIP", "Lookup", "Plan", "check", "plan", "record"]
+__all__ = ["REUSE", "RUN", "SKIP", "Lookup", "Plan", "check", "plan"]

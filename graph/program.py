@@ -135,7 +135,7 @@ def assemble(
 ) -> Program:
     """A workflow with everything it needs to run here; without `cache`, results stay in memory only."""
     index = FingerprintIndex(cache / "fingerprints.sqlite") if cache is not None else None
-    files = Files(workflow.folder, allow, workflow.assets, index)
+    files = Files(workflow.folder, allow, workflow.assets, index, names=workflow.file_names)
     classes = {name: wire.python for name, wire in wire_types().items()}
     disk = DiskCache(cache, classes) if cache is not None else None
     environment = Environment(files, device, download)

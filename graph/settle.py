@@ -7,6 +7,7 @@ from typing import Any
 
 from graph.bind import Bound, literal_problem
 from graph.context import Cancelled, Environment, Unavailable, Wanted
+from graph.files import Missing
 from graph.literals import WrongLiteral, coerce
 from graph.node import Param, Port
 from graph.outputs import checked, named
@@ -130,6 +131,8 @@ class Settler:
             if isinstance(text, str):
                 try:
                     step.params[name] = self.environment.files.file(text) if text else None
+                except Missing as missing:
+                    self._problem(step, name, f"{missing}; --set {step.id}.{name}=FILE supplies it")
                 except (ValueError, OSError) as refused:
                     self._problem(step, name, sentence(refused))
 
@@ -202,11 +205,17 @@ class Settler:
             question()
         except Unavailable as error:
             if not self.lenient:
-                self.problems.append(Problem(error.message, node=step.id, fetch=error.fetch))
+                self.problems.append(self._unavailable(step, error))
         except Cancelled:
             raise
         except Exception as error:
             self.problems.append(Problem(sentence(error), node=step.id))
+
+    def _unavailable(self, step: Step, error: Unavailable) -> Problem:
+        hint = ""
+        if error.param is not None and self.environment.files.privacy is None:
+            hint = f"; --set {step.id}.{error.param}=... names another"
+        return Problem(error.message + hint, node=step.id, param=error.param, fetch=error.fetch)
 
     def _fold(self, step: Step) -> None:
         if step.type.folds and step.links.keys() <= step.known.keys():

@@ -16,6 +16,9 @@ MODES = ("active", "muted", "bypassed")
 MAX_NODES = 250_000
 MAX_LINKS = 1_000_000
 
+FILE_NAMES = "files"
+"""Under a node's `ui`: `sha256:<hex>` -> what the file was called where the workflow was made."""
+
 NODE_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 TOP_KEYS = {
     "format": str,
@@ -103,3 +106,15 @@ class Workflow:
         assets = self.data.get("assets")
         known = assets.items() if isinstance(assets, dict) else ()
         return {name: text for name, text in known if isinstance(text, str)}
+
+    @property
+    def file_names(self) -> Mapping[str, str]:
+        """`sha256:<hex>` -> what the file was called where the workflow was made."""
+        nodes = self.data.get("nodes")
+        found: dict[str, str] = {}
+        for node in nodes.values() if isinstance(nodes, dict) else ():
+            ui = node.get("ui") if isinstance(node, dict) else None
+            names = ui.get(FILE_NAMES) if isinstance(ui, dict) else None
+            for content, name in names.items() if isinstance(names, dict) else ():
+                found |= {content: name} if isinstance(name, str) else {}
+        return found

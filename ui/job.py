@@ -12,7 +12,7 @@ from graph.context import OutputFolder
 from graph.embedded import embed
 from graph.events import Event, Listener
 from graph.execute import Outcome
-from graph.plan import record
+from graph.record import record
 from graph.run import Run
 from ui.gallery import Gallery
 from ui.warm import import_all
@@ -111,7 +111,7 @@ class Job:
     def _recorded(self) -> str:
         """The workflow with the params that were really used."""
         if not self._record and self._run.planned is not None:
-            workflow = record(self._run.planned)
+            workflow = record(self._run.planned, self._run.environment.files)
             workflow.pop("assets", None)
             self._record = json_text.write(workflow)
         return self._record

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import Any
 
+from graph.bare import bare
+from graph.carried import carried
 from graph.catalogue import Catalogue
-from graph.files import FileRefused, Files
+from graph.files import FileRefused, Files, LocalFile
 from graph.problems import InvalidWorkflow, Problem
+from graph.shape import Link
 from graph.workflow import Workflow, from_json
 
 LARGEST = 44 * 2**20
@@ -15,29 +19,39 @@ LARGEST = 44 * 2**20
 
 
 def with_pictures(workflow: Workflow, catalogue: Catalogue, files: Files) -> Workflow:
-    """The workflow with every picture that its params name in `assets`, named by content.
+    """The workflow with every picture that its params name in `assets`, named by content, without metadata.
 
     Raises:
         InvalidWorkflow: for a picture that cannot be read, or too many bytes of them.
     """
     assets: dict[str, str] = {}
-    nodes: dict[str, Any] = dict(workflow.data["nodes"])
-    for id, node in workflow.nodes.items():
-        node_type = catalogue.get(node.type)
-        for name in node_type.files if node_type is not None else ():
-            path = node.params.get(name)
-            if not (isinstance(path, str) and path) or node.links.get(name):
-                continue
-            try:
-                file = files.file(path)
-                assets[file.sha256] = base64.b64encode(file.read()).decode("ascii")
-            except FileRefused as refused:
-                raise InvalidWorkflow([Problem(str(refused), node=id, param=name)]) from None
-            if sum(map(len, assets.values())) > LARGEST * 4 / 3:
-                message = f"the pictures are too large to be carried: the limit is {LARGEST >> 20} MB in all"
-                raise InvalidWorkflow([Problem(message)])
-            params = {**nodes[id]["params"], name: f"sha256:{file.sha256}"}
-            nodes[id] = {**nodes[id], "params": params}
-    data = {**workflow.data, "nodes": nodes}
+    cut: dict[str, str] = {}
+    """The sha256 of each file -> that of what is carried of it."""
+    left = LARGEST
+
+    def content(target: Link, text: str) -> str:
+        nonlocal left
+        try:
+            file = files.file(text)
+            if file.sha256 not in cut:
+                left -= _size(file)
+                if left < 0:
+                    message = f"the pictures are too large to be carried: the limit is {LARGEST >> 20} MB"
+                    raise InvalidWorkflow([Problem(f"{message} in all")])
+                taken = bare(file.read())
+                cut[file.sha256] = hashlib.sha256(taken).hexdigest()
+                assets[cut[file.sha256]] = base64.b64encode(taken).decode("ascii")
+        except FileRefused as refused:
+            raise InvalidWorkflow([Problem(str(refused), node=target.node, param=target.port)]) from None
+        return cut[file.sha256]
+
+    data: dict[str, Any] = carried(workflow, catalogue, files, content)
     data.pop("assets", None)
     return from_json({**data, "assets": assets} if assets else data, workflow.folder)
+
+
+def _size(file: LocalFile) -> int:
+    try:
+        return file.path.stat().st_size if file.path is not None else len(file.content or b"")
+    except OSError:
+        return 0  # which reading it tells

@@ -80,7 +80,7 @@ def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
 
     @router.get("/picture/{sha256}")
     def uploaded(request: Request, sha256: str) -> Response:
-        return _file(studio.uploads.path(owner_of(request).id, sha256))
+        return _file(studio.picture(owner_of(request), sha256))
 
     @router.get("/template/picture/{name}")
     def template_picture(name: str) -> Response:

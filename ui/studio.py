@@ -18,7 +18,7 @@ from typing import Any
 from graph.catalogue import Catalogue
 from graph.context import Environment
 from graph.disk_cache import DiskCache
-from graph.files import Files, FingerprintIndex, Privacy
+from graph.files import FileRefused, Files, FingerprintIndex, Privacy
 from graph.memory_cache import MemoryCache
 from graph.plan import plan
 from graph.problems import InvalidWorkflow
@@ -26,7 +26,7 @@ from graph.results import MEMORY_LIMIT, Results
 from graph.run import Run
 from graph.types import wire_types
 from graph.versions import up_to_date
-from graph.workflow import Workflow, from_json
+from graph.workflow import FORMAT, VERSION, Workflow, from_json
 from ui.gallery import Gallery
 from ui.job import Job
 from ui.library import Library
@@ -36,6 +36,7 @@ from ui.templates import FOLDER
 from ui.uploads import UploadRefused, Uploads
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_NO_WORKFLOW = from_json({"format": FORMAT, "version": VERSION, "nodes": {}})
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,13 @@ class Studio:
         closed = [places.inputs, places.output, places.workflows, places.cache]
         privacy = Privacy(closed, lambda sha256: self.uploads.owns(owner.id, sha256))
         files = Files(
-            FOLDER, self._allow, workflow.assets, self._index, cwd=places.inputs.parent, privacy=privacy
+            FOLDER,
+            self._allow,
+            workflow.assets,
+            self._index,
+            cwd=places.inputs.parent,
+            privacy=privacy,
+            names=workflow.file_names,
         )
         return Environment(files, self._device, download and self.downloads)
 
@@ -145,10 +152,12 @@ class Studio:
         Raises:
             QueueFull: when too many wait already.
         """
+        environment = self.environment(owner, workflow, download)
+        self._keep_pictures(owner, workflow, environment.files)
         run = Run(
             workflow,
             self.catalogue,
-            self.environment(owner, workflow, download),
+            environment,
             self._results,
             self.output(owner),
             to=to,
@@ -157,6 +166,27 @@ class Studio:
         job = Job(owner.id, run, self.gallery, workflow_id(workflow.data), keep_outputs)
         about = {"workflow": workflow.data, "to": to, "name": workflow.name}
         return self.runs.start(owner.id, job, about)
+
+    def picture(self, owner: Owner, sha256: str) -> Path | None:
+        """The file of a picture that somebody may see: their own, or one that every workflow may read."""
+        own = self.uploads.path(owner.id, sha256)
+        if own is not None or not _SHA256.fullmatch(sha256):
+            return own
+        with suppress(FileRefused):
+            return self.environment(owner, _NO_WORKFLOW).files.file(f"sha256:{sha256}").path
+        return None
+
+    def _keep_pictures(self, owner: Owner, workflow: Workflow, files: Files) -> None:
+        """Keep what a workflow names by content, and is known from elsewhere, as its owner's pictures."""
+        for node in workflow.nodes.values():
+            for value in node.params.values():
+                prefix, _, sha256 = value.partition(":") if isinstance(value, str) else ("", "", "")
+                if prefix != "sha256" or self.uploads.owns(owner.id, sha256):
+                    continue
+                with suppress(FileRefused, UploadRefused, OSError):  # planning says what is wrong
+                    file = files.file(value)
+                    if file.path is not None:
+                        self.uploads.take(owner.id, file.read())
 
     def take_assets(self, owner: Owner, data: dict[str, Any]) -> dict[str, Any]:
         """The workflow with the pictures that it carries kept as its owner's uploads instead."""

@@ -7,12 +7,11 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment, Unavailable
-from graph.files import Files, models_folder
+from graph.files import LOCAL, Files, models_folder
 from nodes.checkpoints import hub
 from nodes.checkpoints.reading import CheckpointError
 
 MINIATURE = Path(__file__).parents[1] / "miniature" / "weights"
-LOCAL = ("./", "../", "/")
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def _from_hub(
 
 def _check_hub_id(source: str, revision: str) -> None:
     if not hub.REPOSITORY.fullmatch(source):
-        raise Unavailable(_unknown(source, models_folder()))
+        raise Unavailable(_unknown(source, models_folder()), param="source")
     if revision and not hub.REVISION.fullmatch(revision):
         raise CheckpointError(f"revision {revision!r} is no branch, tag or commit of {source}")
 

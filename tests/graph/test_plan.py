@@ -9,10 +9,12 @@ from typing import Any, Generic
 import pytest
 
 from graph.catalogue import Catalogue
+from graph.files import Files
 from graph.json_text import write
 from graph.node import Complaint, Environment, Wanted, Wiring, node
-from graph.plan import Plan, plan, record
+from graph.plan import Plan, plan
 from graph.problems import InvalidWorkflow
+from graph.record import record
 from graph.shape import Link
 from graph.workflow import from_json
 from tests.graph import toys
@@ -64,7 +66,7 @@ def test_a_link_wins_over_a_literal_which_is_kept_and_out_of_the_key() -> None:
     assert keys_of(one) == keys_of(two)
     assert "amount" not in plan_of(two).steps["b"].params
     assert from_json(toys.workflow(two)).data["nodes"]["b"]["params"] == {"amount": 5}
-    assert record(plan_of(two))["nodes"]["b"]["params"] == {"amount": 5}
+    assert record(plan_of(two), Files(None))["nodes"]["b"]["params"] == {"amount": 5}
 
 
 def test_a_param_neither_written_nor_linked_has_its_default() -> None:
@@ -480,7 +482,7 @@ def test_the_record_has_the_params_that_were_used_and_gives_the_same_keys() -> N
     }
     catalogue = Catalogue([*CATALOGUE.values(), advised.node_type])  # type: ignore[attr-defined]
     made = plan(from_json(toys.workflow(nodes, name="n")), catalogue, environment())
-    kept = json.loads(write(record(made)))
+    kept = json.loads(write(record(made, Files(None))))
     assert kept["name"] == "n"
     assert kept["nodes"]["old"] == {"type": "old", "params": {"now": 5}, "version": 3}
     assert kept["nodes"]["n"]["params"] == {"steps": 7, "guidance": 4.0}
@@ -491,7 +493,7 @@ def test_the_record_has_the_params_that_were_used_and_gives_the_same_keys() -> N
     assert {id: step.keys for id, step in again.steps.items()} == {
         id: step.keys for id, step in made.steps.items()
     }
-    assert record(again) == kept
+    assert record(again, Files(None)) == kept
 
 
 # What is known of values before they are made

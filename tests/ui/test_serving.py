@@ -282,7 +282,8 @@ def test_results_come_with_what_made_them(browser: Browser) -> None:
     scene = Pillow.open(FOLDER / "scene.png")
     assert (one["node"], (one["width"], one["height"])) == ("save", scene.size)
     assert one["params"]["save.name"] == "one"
-    assert two["params"]["load.path"] == "scene.png"
+    sha256 = hashlib.sha256((FOLDER / "scene.png").read_bytes()).hexdigest()
+    assert two["params"]["load.path"] == f"sha256:{sha256}"
     small = Pillow.open(BytesIO(browser.http.get(two["thumbnail"]).content))
     assert (small.format, max(small.size) <= 320) == ("WEBP", True)
     record = browser.ask("result_workflow", id=one["id"])
@@ -337,6 +338,21 @@ def test_a_file_with_its_pictures_is_complete(url: str, browser: Browser) -> Non
     assert "assets" not in opened["workflow"]
     assert other.http.get(f"/kandinsky/picture/{sha256}").status_code == 200
     assert other.run(opened["workflow"])[-1]["status"] == "ok"
+
+
+def test_a_saved_picture_runs_for_somebody_else_where_its_files_are_known(url: str, browser: Browser) -> None:
+    events = browser.run(saving("scene.png"))
+    (address,) = next(e for e in of(events, "finished") if e["node"] == "save")["outputs"]["image"]["urls"]
+    other = Browser(url).enter()
+    opened = other.http.post("/kandinsky/open", content=browser.http.get(address).content).json()["workflow"]
+    sha256 = hashlib.sha256((FOLDER / "scene.png").read_bytes()).hexdigest()
+    assert opened["nodes"]["load"]["params"]["path"] == f"sha256:{sha256}"
+    assert other.http.get(f"/kandinsky/picture/{sha256}").content == (FOLDER / "scene.png").read_bytes()
+    assert other.run(opened)[-1]["status"] == "ok"
+    unknown = saving(f"sha256:{'0' * 64}")
+    unknown["nodes"]["load"]["ui"] = {"files": {f"sha256:{'0' * 64}": "cat.png"}}
+    (problem,) = other.ask("plan", workflow=unknown)["problems"]
+    assert problem["message"].startswith("'cat.png' (sha256:000") and "upload it" in problem["message"]
 
 
 def test_opening_pictures_and_broken_files(browser: Browser) -> None:
