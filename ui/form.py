@@ -12,11 +12,13 @@ import gradio as gr
 from anyio import to_thread
 
 from graph.json_text import JsonRefused, excerpt, read
+from graph.node import Param
 from graph.workflow import Workflow
 from ui.access import owner_of
 from ui.calls import CallRefused, Calls, Picture, given_back
 from ui.event_log import Event
 from ui.interface import Field, fields, outputs
+from ui.markdown import to_html
 from ui.runs import UnknownRun
 from ui.studio import Studio
 from ui.templates import FIRST, templates
@@ -85,7 +87,7 @@ def _choices(studio: Studio, calls: Calls, request: gr.Request) -> tuple[list[tu
 def _show(studio: Studio, calls: Calls, workflow: Workflow) -> None:
     known = fields(workflow, studio.catalogue)
     titles = {output.name: output.title for output in outputs(workflow, studio.catalogue)}
-    gr.Markdown(f"## {workflow.name or 'Workflow'}\n\n{workflow.description}", sanitize_html=True)
+    gr.HTML(f"<h2>{escape(workflow.name or 'Workflow')}</h2>{to_html(workflow.description)}")
     with gr.Row():
         with gr.Column():
             widgets = [_widget(field) for field in known]
@@ -130,9 +132,10 @@ def _widget(field: Field) -> gr.components.Component:
     if param.file is not None and param.file.kind in ("image", "mask"):
         return _picture(field)
     if param.choices:
-        choices: list[Any] = list(param.choices)
+        choices = [(label, _text(choice)) for label, choice in _labelled(param)]
         choices = [("as the checkpoint recommends", ""), *choices] if param.nullable else choices
-        return gr.Dropdown(choices, value=field.value or choices[0], label=title, info=help, interactive=True)
+        value = "" if field.value is None else _text(field.value)
+        return gr.Dropdown(choices, value=value, label=title, info=help, interactive=True)
     if param.type.name == "bool":
         return gr.Checkbox(bool(field.value), label=title, info=help, interactive=True)
     if param.type.name == "string":
@@ -226,6 +229,8 @@ def _with_request(function: Any, count: int) -> Any:
 
 def _value(field: Field, value: Any) -> Any:
     """What a widget says, as a value of the param: lists and numbers may come as text."""
+    if isinstance(value, str) and field.param.choices and not field.param.many:
+        return next((choice for choice in field.param.choices if _text(choice) == value), value)
     if isinstance(value, str) and field.param.many:
         return read(f"[{value}]")
     if isinstance(value, str) and field.param.type.name in ("int", "float"):
@@ -234,6 +239,16 @@ def _value(field: Field, value: Any) -> Any:
         except ValueError:
             return value  # which is told to be no number
     return value
+
+
+def _labelled(param: Param) -> list[tuple[str, str | bool]]:
+    """The choices of a param, each with what people read."""
+    return list(zip(param.labels or map(_text, param.choices), param.choices, strict=True))
+
+
+def _text(choice: Any) -> str:
+    """A choice as the text that stands for it in a widget."""
+    return choice if isinstance(choice, str) else json.dumps(choice)
 
 
 class _Progress:

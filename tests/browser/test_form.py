@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.driver import PATIENCE, RUN_PATIENCE, WORKFLOWS, Canvas
+from tests.browser.driver import PATIENCE, RUN_PATIENCE, WORKFLOWS, Canvas, workflow
 
 
 def opened(page: Page, server: Server, template: str = "Text to image") -> Page:
@@ -140,3 +140,56 @@ def test_no_request_leaves_the_machine(page: Page, server: Server) -> None:
     page.wait_for_load_state("networkidle")
     strangers = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
     assert asked and strangers == []
+
+
+EVIL = "http://127.0.0.2:34567/evil.png"
+HOSTILE = (
+    f'![p]({EVIL}) <img src="{EVIL}"> ![r][r] $$\\includegraphics{{{EVIL}}}$$\n\n'
+    f'```mermaid\nflowchart TD\nA@{{ img: "{EVIL}", label: "x" }}\n```\n\n[r]: {EVIL}\n'
+)
+
+
+def test_texts_of_a_workflow_make_the_page_fetch_nothing(page: Page, server: Server) -> None:
+    """Its title and description, and the titles and help of every kind of field."""
+    nodes = {
+        "load": {"type": "load_image", "params": {"path": EVIL}},
+        "resize": {"type": "resize", "inputs": {"image": "load.image"}},
+        "mask": {"type": "mask", "inputs": {"image": "load.image"}},
+        "mix": {"type": "interpolate"},
+        "denoise": {"type": "unet_denoise"},
+        "save": {"type": "save_image", "inputs": {"image": "resize.image"}, "params": {"name": HOSTILE}},
+    }
+    targets = ["load.path", "resize.fit", "resize.width", "mask.invert", "mask.x", "mix.weights"]
+    targets += ["denoise.steps", "save.name", "save.metadata"]
+    inputs = {
+        f"field{number}": {"targets": [target], "title": f"Field {number} {HOSTILE}", "help": HOSTILE}
+        for number, target in enumerate(targets)
+    }
+    outputs = {"image": {"targets": ["save.image"], "title": HOSTILE}}
+    data = workflow(nodes, name=f"Hostile {HOSTILE}", description=f"Read *this*: {HOSTILE}")
+    data["interface"] = {"inputs": inputs, "outputs": outputs}
+    (server.folder / "saved").mkdir(exist_ok=True)
+    saved = server.folder / "saved" / "Hostile.json"
+    saved.write_text(json.dumps(data))
+    try:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.url + "form")
+        chosen = page.get_by_role("combobox", name="Workflow")
+        expect(chosen).to_have_value("Text to image", timeout=PATIENCE * 2000)
+        chosen.click()
+        page.get_by_role("option", name="Hostile", exact=True).click()
+        expect(page.get_by_role("heading", name="Hostile")).to_be_visible(timeout=PATIENCE * 1000)
+        expect(page.locator("em", has_text="this")).to_be_visible()
+        for number in range(len(targets)):
+            expect(page.get_by_text(f"Field {number}").first).to_be_attached()
+        carry = page.get_by_role("combobox", name="Field 8")
+        expect(carry).to_have_value("the workflow")
+        carry.click()
+        page.get_by_role("option", name="prompt, seed and numbers").click()
+        page.get_by_role("button", name="Run", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("only files on this machine can be read")
+        assert asked and not [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
+        assert "![p]" in page.locator("#form").inner_text()  # help is shown as it is written
+    finally:
+        saved.unlink()
