@@ -61,7 +61,7 @@ def describe_port(port: Port) -> dict[str, Any]:
 
 
 def describe_param(param: Param) -> dict[str, Any]:
-    """A param; `range`, `choices` and `file` only where it has them.
+    """A param; `range`, `choices`, their `labels` and `file` only where it has them.
 
     `widget` is "plain", "multiline", "seed", "file" or "choices"; `fixed` ones link to constants only.
     """
@@ -79,6 +79,8 @@ def describe_param(param: Param) -> dict[str, Any]:
         described["range"] = {"low": param.range.low, "high": param.range.high, "step": param.range.step}
     if param.choices:
         described["choices"] = list(param.choices)
+    if param.labels:
+        described["labels"] = list(param.labels)
     if param.file is not None:
         described["file"] = param.file.kind
     return described

@@ -12,7 +12,10 @@ from collections.abc import Iterator
 
 from graph import embedded_xmp
 
-KEYWORD = "kandinsky-workflow"
+WORKFLOW, PROMPT = "workflow", "prompt"
+"""What a picture carries: a workflow, which makes it a workflow file; or prompts and numbers, for people."""
+
+KEYWORD = f"kandinsky-{WORKFLOW}"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INFLATED_LIMIT = 64 << 20
@@ -20,19 +23,22 @@ _INFLATED_LIMIT = 64 << 20
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
-def embed(data: bytes, text: str) -> bytes:
+def embed(data: bytes, text: str, kind: str = WORKFLOW) -> bytes:
     """A PNG, JPEG or WebP file with the JSON text in it, in place of one it had; the pixels stay as they are.
+
+    `kind` is WORKFLOW or PROMPT: PNG files have it under the key `kandinsky-<kind>`, others as the XMP
+    property `kandinsky:<kind>`.
 
     Characters that a file cannot hold (lone surrogates, U+FFFF...) become JSON escapes. Any XMP packet that a
     JPEG or WebP had is replaced. Raises ValueError for what is no such picture.
     """
     safe = _UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
     if data.startswith(_PNG):
-        return _embed_png(data, safe)
+        return _embed_png(data, safe, f"kandinsky-{kind}")
     if data.startswith(b"\xff\xd8"):
-        return embedded_xmp.embed_jpeg(data, safe)
+        return embedded_xmp.embed_jpeg(data, safe, kind)
     if embedded_xmp.is_webp(data):
-        return embedded_xmp.embed_webp(data, safe)
+        return embedded_xmp.embed_webp(data, safe, kind)
     raise ValueError("Only PNG, JPEG and WebP pictures can carry a workflow.")
 
 
@@ -58,16 +64,16 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
         start = end
 
 
-def _is_ours(data: bytes, kind: bytes, start: int) -> bool:
-    return kind == b"iTXt" and data.startswith(KEYWORD.encode() + b"\0", start + 8)
+def _is_ours(data: bytes, kind: bytes, start: int, keyword: str = KEYWORD) -> bool:
+    return kind == b"iTXt" and data.startswith(keyword.encode() + b"\0", start + 8)
 
 
-def _embed_png(data: bytes, text: str) -> bytes:
-    content = b"iTXt" + KEYWORD.encode() + b"\0\0\0\0\0" + text.encode()
+def _embed_png(data: bytes, text: str, keyword: str) -> bytes:
+    content = b"iTXt" + keyword.encode() + b"\0\0\0\0\0" + text.encode()
     chunk = (len(content) - 4).to_bytes(4, "big") + content + zlib.crc32(content).to_bytes(4, "big")
     parts, done = [_PNG], False
     for kind, start, end in _chunks(data):
-        if _is_ours(data, kind, start):
+        if _is_ours(data, kind, start, keyword):
             continue
         if kind == b"IDAT" and not done:
             parts.append(chunk)

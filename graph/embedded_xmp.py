@@ -1,4 +1,4 @@
-"""The XMP packets in which JPEG and WebP carry a workflow, as the property `kandinsky:workflow`.
+"""The XMP packets in which JPEG and WebP carry a workflow (or a prompt), as `kandinsky:workflow`.
 
 Formats: XMP specification part 1 (ISO 16684-1) for the packet and part 3 for where files hold it (JPEG APP1,
 and ExtendedXMP in pieces where it is longer than a segment); WebP: RFC 9649.
@@ -30,15 +30,18 @@ def is_webp(data: bytes) -> bool:
     return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
 
 
-def embed_jpeg(data: bytes, text: str) -> bytes:
-    """A JPEG file with the text in its only XMP packet. Raises ValueError if it has no pixels."""
+def embed_jpeg(data: bytes, text: str, kind: str) -> bytes:
+    """A JPEG file with the text as `kandinsky:<kind>` in its only XMP packet.
+
+    Raises ValueError if it has no pixels.
+    """
     kept, rest = _segments(data)
     if data[rest : rest + 2] != b"\xff\xda":
         raise ValueError("The JPEG file has no pixels.")
     kept = [(marker, content) for marker, content in kept if not _is_xmp(marker, content)]
     # JFIF (APP0) has to come first.
     first = next((i for i, (marker, _) in enumerate(kept) if marker != 0xE0), len(kept))
-    kept[first:first] = [(0xE1, content) for content in _jpeg_packets(text)]
+    kept[first:first] = [(0xE1, content) for content in _jpeg_packets(_property(text, kind))]
     written = [b"\xff%c%s%s" % (marker, (len(c) + 2).to_bytes(2, "big"), c) for marker, c in kept]
     return b"".join([b"\xff\xd8", *written, data[rest:]])
 
@@ -53,8 +56,11 @@ def extract_jpeg(data: bytes) -> str | None:
     return None
 
 
-def embed_webp(data: bytes, text: str) -> bytes:
-    """A WebP file with the text in its only XMP packet. Raises ValueError if it has no pixels."""
+def embed_webp(data: bytes, text: str, kind: str) -> bytes:
+    """A WebP file with the text as `kandinsky:<kind>` in its only XMP packet.
+
+    Raises ValueError if it has no pixels.
+    """
     chunks = [(kind, content) for kind, content in _chunks(data) if kind != b"XMP "]
     kinds = [kind for kind, _ in chunks]
     if not chunks or kinds[0] not in (b"VP8 ", b"VP8L", b"VP8X"):
@@ -65,7 +71,7 @@ def embed_webp(data: bytes, text: str) -> bytes:
     if len(head) < 10:
         raise ValueError("The WebP file is damaged.")
     chunks[0] = b"VP8X", bytes([head[0] | 4]) + head[1:]  # flag 4: has XMP
-    chunks.append((b"XMP ", _packet(_property(text))))
+    chunks.append((b"XMP ", _packet(_property(text, kind))))
     body = b"".join(kind + len(c).to_bytes(4, "little") + c + b"\0" * (len(c) % 2) for kind, c in chunks)
     return b"RIFF" + (len(body) + 4).to_bytes(4, "little") + b"WEBP" + body
 
@@ -75,9 +81,9 @@ def extract_webp(data: bytes) -> str | None:
     return next((_read(content) for kind, content in _chunks(data) if kind == b"XMP "), None)
 
 
-def _property(text: str) -> str:
+def _property(text: str, kind: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
-    return f'xmlns:kandinsky="{_NAMESPACE}"><kandinsky:workflow>{escaped}</kandinsky:workflow>'
+    return f'xmlns:kandinsky="{_NAMESPACE}"><kandinsky:{kind}>{escaped}</kandinsky:{kind}>'
 
 
 def _description(inside: str) -> str:
@@ -111,13 +117,13 @@ def _resolved(match: re.Match[str]) -> str:
     return chr(int(match[1]) if match[1] else int(match[2], 16))  # ValueError beyond Unicode
 
 
-def _jpeg_packets(text: str) -> Iterator[bytes]:
-    """The contents of the APP1 segments for the text: one, or a pointer and the pieces of ExtendedXMP."""
-    whole = _HEAD + _packet(_property(text))
+def _jpeg_packets(told: str) -> Iterator[bytes]:
+    """The contents of the APP1 segments for a property: one, or a pointer and the pieces of ExtendedXMP."""
+    whole = _HEAD + _packet(told)
     if len(whole) <= _SEGMENT:
         yield whole
         return
-    extended = _description(_property(text)).encode()
+    extended = _description(told).encode()
     name = hashlib.md5(extended, usedforsecurity=False).hexdigest().upper()
     note = "http://ns.adobe.com/xmp/note/"
     pointer = f'xmlns:xmpNote="{note}"><xmpNote:HasExtendedXMP>{name}</xmpNote:HasExtendedXMP>'

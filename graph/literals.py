@@ -32,7 +32,7 @@ def expected(param: Param) -> str:
     """What a param takes, in words."""
     kind = _KINDS[param.type.name]
     if param.choices:
-        kind = "one of " + ", ".join(map(repr, param.choices))
+        kind = "one of " + ", ".join(map(_shown, param.choices))
     elif param.range:
         kind += f" from {_short(param.range.low)} to {_short(param.range.high)}"
     if param.many:
@@ -60,6 +60,8 @@ def coerce(param: Param, value: Any) -> Any:
 
 
 def _scalar(param: Param, value: Any) -> Any:
+    if param.choices:
+        return _choice(param, value)
     wanted: type = param.type.python
     if wanted is float and type(value) is int:
         value = float(value)
@@ -73,10 +75,15 @@ def _scalar(param: Param, value: Any) -> Any:
         raise WrongLiteral("the text holds half a character (a lone surrogate)", expected(param))
     if param.range and not param.range.low <= cast(float, value) <= param.range.high:
         raise WrongLiteral(f"{excerpt(value)} is out of range", expected(param))
-    if param.choices and value not in param.choices:
-        near = nearest(str(value), param.choices)
-        raise WrongLiteral(f"{excerpt(value)} is unknown", expected(param), near)
     return value
+
+
+def _choice(param: Param, value: Any) -> Any:
+    if any(type(choice) is type(value) and choice == value for choice in param.choices):
+        return value
+    words = [choice for choice in param.choices if isinstance(choice, str)]
+    near = nearest(value, words) if isinstance(value, str) else None
+    raise WrongLiteral(f"{excerpt(value)} is unknown", expected(param), near)
 
 
 def parse(param: Param, text: str) -> Any:
@@ -93,9 +100,15 @@ def parse(param: Param, text: str) -> Any:
             return None
         if param.many:
             return read(text)
+        if text in param.choices:
+            return text
         return _SWITCH[text.strip().lower()] if kind == "bool" else param.type.python(text)
     except (JsonRefused, ValueError, KeyError):
         raise WrongLiteral(f"{excerpt(text)} cannot be read", expected(param)) from None
+
+
+def _shown(choice: str | bool) -> str:
+    return repr(choice) if isinstance(choice, str) else str(choice).lower()
 
 
 def _short(number: float) -> str:

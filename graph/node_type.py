@@ -21,12 +21,18 @@ class Range:
 
 @dataclass(frozen=True, init=False)
 class Choices:
-    """The values that a param may have; the first is the default, unless that is None."""
+    """The values that a param may have; the first is the default, unless that is None.
 
-    values: tuple[str, ...]
+    Args:
+        labels: what people read instead of the values, where these do not explain themselves.
+    """
 
-    def __init__(self, *values: str) -> None:
+    values: tuple[str | bool, ...]
+    labels: tuple[str, ...]
+
+    def __init__(self, *values: str | bool, labels: tuple[str, ...] = ()) -> None:
         object.__setattr__(self, "values", values)
+        object.__setattr__(self, "labels", labels)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,9 @@ class Param:
     help: str = ""
     many: bool = False
     range: Range | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | bool, ...] = ()
+    labels: tuple[str, ...] = ()
+    """What people read instead of the choices; none where these explain themselves."""
     file: File | None = None
     fixed: bool = False
     widget: str = "plain"

@@ -118,7 +118,8 @@ def _param(param: Param) -> Schema:
     if param.range is not None:
         value |= {"minimum": param.range.low, "maximum": param.range.high}
     if param.choices:
-        value["enum"] = list(param.choices)
+        kinds = {type(choice) for choice in param.choices}
+        value = {**(value if len(kinds) == 1 else {}), "enum": list(param.choices)}
     if param.many:
         value = {"type": "array", "items": value, "maxItems": MAX_ITEMS}
     if param.nullable or param.default is None:

@@ -104,6 +104,9 @@ class _Annotation:
         if nullable:
             rest = [arg for arg in get_args(hint) if arg is not type(None)]
             hint = rest[0] if len(rest) == 1 else None
+        choices = next((extra for extra in extras if isinstance(extra, Choices)), None)
+        if choices is not None and {type(value) for value in choices.values} == set(get_args(hint)):
+            hint = type(choices.values[0])  # several kinds of values, each of them listed
         many = get_origin(hint) is list
         if many:
             (hint,) = get_args(hint)
@@ -137,6 +140,7 @@ class _Annotation:
             many=self.many,
             range=self._extra(Range),
             choices=choices.values if choices else (),
+            labels=choices.labels if choices else (),
             file=self._extra(File),
             fixed=self._extra(Fixed) is not None or self._extra(File) is not None,
             widget=next((widgets[type(e)] for e in self.extras if type(e) in widgets), "plain"),

@@ -28,7 +28,10 @@ def save_image(
         str, Choices("png", "webp", "jpeg"), "png and webp keep every pixel as it is; jpeg is smaller."
     ] = "png",
     metadata: Annotated[
-        bool, "Carry the workflow in the file, so that it can be opened again from it."
+        bool | str,
+        Choices(True, "prompt", False, labels=("the workflow", "prompt, seed and numbers", "nothing")),
+        "What the file carries: the workflow, so that it can be opened again from it; prompts, seeds and "
+        "numbers alone; or nothing.",
     ] = True,
     outputs: OutputFolder,
     record: RunRecord,
@@ -37,10 +40,13 @@ def save_image(
 
     One picture becomes name.png, a batch name-1.png, name-2.png and so on.
     """
-    from graph.embedded import embed
+    from graph.embedded import PROMPT, embed
 
     files = [encode(row, format) for row in image.image]
-    if metadata:
+    if metadata == "prompt":
+        prompt = record.prompt()
+        files = [embed(file, prompt, PROMPT) for file in files]
+    elif metadata:
         files = [embed(file, record.workflow) for file in files]
     outputs.write(name, format, files)
     return image

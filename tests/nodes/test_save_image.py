@@ -8,12 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+import nodes as all_nodes
 from graph import json_text
+from graph.catalogue import Catalogue, node_types_of
+from graph.catalogue_json import describe_param
+from graph.context import Environment
 from graph.embedded import extract
 from graph.events import Event
+from graph.files import Files
+from graph.literals import WrongLiteral, parse
+from graph.plan import plan
 from graph.problems import InvalidWorkflow
 from graph.program import RunFailed
-from graph.workflow import load
+from graph.record import prompts_and_numbers
+from graph.schema import schema
+from graph.workflow import from_json, load
 from tests.nodes.stages import run_nodes, smooth_picture
 
 
@@ -65,6 +74,79 @@ def test_a_picture_need_not_carry_it(tmp_path: Path) -> None:
     picture_file(tmp_path)
     (path,) = save(tmp_path, metadata=False)
     assert extract(path.read_bytes()) is None
+
+
+@pytest.mark.parametrize("format", ["png", "webp", "jpeg"])
+def test_a_picture_may_carry_prompts_and_numbers_alone(tmp_path: Path, format: str) -> None:
+    picture_file(tmp_path)
+    nodes = {
+        "picture": {"type": "load_image", "params": {"path": "picture.png"}},
+        "columns": {"type": "integer", "params": {"value": 7}},
+        "all": {"type": "grid", "inputs": {"images": ["picture.image"], "columns": "columns.value"}},
+        "other": {"type": "resize", "inputs": {"image": "picture.image"}, "params": {"width": 8}},
+        "save": {
+            "type": "save_image",
+            "inputs": {"image": "all.image"},
+            "params": {"metadata": "prompt", "format": format},
+        },
+    }
+    run_nodes(tmp_path, nodes)
+    content = (tmp_path / "out" / f"image.{format}").read_bytes()
+    assert extract(content) is None
+    assert b'"all.columns": 7' in content.replace(b"&quot;", b'"')
+    assert not any(word in content for word in (b"picture.png", b"load_image", b"kandinsky-workflow"))
+
+
+def test_prompts_and_numbers_are_those_of_what_was_saved() -> None:
+    nodes = {
+        "size": {"type": "integer", "params": {"value": 9}},
+        "picture": {"type": "load_image", "params": {"path": f"sha256:{'0' * 64}"}, "mode": "muted"},
+        "words": {"type": "text", "params": {"value": "a cone"}},
+        "text": {
+            "type": "text_encode",
+            "inputs": {"text_encoder": "models.text_encoder", "text": "words.value"},
+        },
+        "models": {"type": "load_prior"},
+        "prior": {
+            "type": "prior",
+            "inputs": {"prior": "models.prior", "positive": "text.text_embeds"},
+            "params": {"seed": 5, "steps": 3},
+        },
+        "aside": {"type": "prior", "inputs": {"prior": "models.prior", "positive": "text.text_embeds"}},
+        "save": {"type": "save_tensors", "inputs": {"value": "prior.image_embeds"}},
+    }
+    data = {"format": "kandinsky-workflow", "version": 1, "nodes": nodes}
+    made = plan(from_json(data), Catalogue(node_types_of(all_nodes)), Environment(Files(None)))
+    kept = prompts_and_numbers(made, "save")
+    assert kept["text.text"] == "a cone" and kept["prior.seed"] == 5 and kept["prior.steps"] == 3
+    assert all(type(value) in (int, float) for name, value in kept.items() if name != "text.text")
+    assert {name.partition(".")[0] for name in kept} == {"text", "prior"}
+
+
+@pytest.mark.parametrize("written", ["promt", 1, "true", None])
+def test_metadata_is_one_of_three_values(tmp_path: Path, written: Any) -> None:
+    picture_file(tmp_path)
+    with pytest.raises(InvalidWorkflow, match="expected one of true, 'prompt', false") as invalid:
+        save(tmp_path, metadata=written)
+    assert ("did you mean 'prompt'" in str(invalid.value)) is (written == "promt")
+
+
+def test_metadata_can_be_set_as_text() -> None:
+    from nodes.save_image import save_image
+
+    param = save_image.node_type.params["metadata"]  # type: ignore[attr-defined]
+    texts = {"prompt": "prompt", "true": True, "False": False}
+    assert {text: parse(param, text) for text in texts} == texts
+    with pytest.raises(WrongLiteral):
+        parse(param, "maybe")
+    schema_of = schema({"save_image": save_image.node_type})["$defs"]  # type: ignore[attr-defined]
+    assert schema_of["type:save_image"]["properties"]["params"]["properties"]["metadata"]["enum"] == [
+        True,
+        "prompt",
+        False,
+    ]
+    described = describe_param(param)
+    assert described["choices"] == [True, "prompt", False] and len(described["labels"]) == 3
 
 
 def test_nothing_is_overwritten_and_batches_are_numbered(tmp_path: Path) -> None:

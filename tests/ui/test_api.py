@@ -192,3 +192,24 @@ def test_with_a_login(studio: Studio, tmp_path: Path) -> None:
             browser = Browser(url)
             browser.login(name, {"anna": "eins", "bert": "zwei"}[name])
             assert browser.http.get(f"/gradio_api/file={theirs['path']}").status_code == status
+
+
+def test_a_param_of_words_and_switches_is_called_with_either(studio: Studio) -> None:
+    nodes = {
+        "load": {"type": "load_image", "params": {"path": "scene.png"}},
+        "save": {"type": "save_image", "inputs": {"image": "load.image"}},
+    }
+    interface = {"inputs": {"carry": "save.metadata"}, "outputs": {"image": "save.image"}}
+    data = {"format": "kandinsky-workflow", "version": 1, "nodes": nodes, "interface": interface}
+    (studio.places.workflows / "Carry.json").write_text(json.dumps(data))
+    try:
+        with served(studio) as url:
+            client = Client(url, verbose=False)
+            carried = {
+                value: Path(client.predict(value, api_name="/carry")).read_bytes()
+                for value in (True, "prompt", False)
+            }
+    finally:
+        (studio.places.workflows / "Carry.json").unlink()
+    assert [b"kandinsky-workflow" in content for content in carried.values()] == [True, False, False]
+    assert [b"kandinsky-prompt" in content for content in carried.values()] == [False, True, False]

@@ -31,7 +31,9 @@ export interface ParamSpec {
   widget: 'plain' | 'multiline' | 'seed' | 'file' | 'choices';
   help: string;
   range?: { low: number; high: number; step: number | null };
-  choices?: string[];
+  choices?: (string | boolean)[];
+  /** What people read instead of the choices. */
+  labels?: string[];
   file?: 'image' | 'mask' | 'tensors';
 }
 

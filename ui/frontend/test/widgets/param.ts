@@ -19,6 +19,13 @@ export const PARAMS = {
   text: param({}),
   prompt: param({ widget: 'multiline' }),
   fit: param({ default: 'cover', widget: 'choices', choices: ['cover', 'contain'] }),
+  carry: param({
+    type: 'bool',
+    default: true,
+    widget: 'choices',
+    choices: [true, 'prompt', false],
+    labels: ['all', 'prompt alone', 'nothing'],
+  }),
   invert: param({ type: 'bool', default: false }),
   maybe: param({ type: 'bool', default: null, nullable: true }),
   steps: param({ type: 'int', default: null, nullable: true, range: { low: 1, high: 1000, step: null } }),

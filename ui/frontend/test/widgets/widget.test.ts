@@ -167,6 +167,17 @@ it('leaves a switch open where null is allowed', () => {
   expect(changes).toEqual([true, false, null]);
 });
 
+it('offers choices that are no words by their labels', () => {
+  const { find, changes } = stage(Widget, { param: PARAMS.carry, value: undefined });
+  const select = find<HTMLSelectElement>('select');
+  expect(select.selectedOptions[0].textContent).toBe('all');
+  for (const label of ['prompt alone', 'nothing', 'all']) {
+    select.value = label;
+    leave(select);
+  }
+  expect(changes).toEqual(['prompt', false, true]);
+});
+
 it('rolls a seed and locks it', () => {
   const locks: boolean[] = [];
   const { find, target, changes, set } = stage(Widget, {

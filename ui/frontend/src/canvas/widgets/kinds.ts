@@ -53,15 +53,17 @@ export function newItem(param: ParamSpec, values: unknown[]): unknown {
 export function complaint(param: ParamSpec, value: unknown): string | null {
   if (value === null) return param.nullable ? null : 'Needs a value.';
   if (param.many) return complaintOfList(param, value);
+  if (param.choices) {
+    const fine = param.choices.some((choice) => choice === value);
+    return fine ? null : `Takes one of ${(param.labels ?? param.choices).join(', ')}.`;
+  }
   if (isNumeric(param)) {
     const kind = numberKind(param);
     const fine = typeof value === 'number' && isAllowed(value, kind, param.range);
     return fine ? null : wanted(kind, param.range);
   }
   if (param.type === 'bool') return typeof value === 'boolean' ? null : 'Takes yes or no.';
-  if (typeof value !== 'string') return 'Takes text.';
-  if (param.choices && !param.choices.includes(value)) return `Takes one of ${param.choices.join(', ')}.`;
-  return null;
+  return typeof value === 'string' ? null : 'Takes text.';
 }
 
 function complaintOfList(param: ParamSpec, value: unknown): string | null {
