@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("graph", "nodes", "ui")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-PAGE = {"ui.api", "ui.app", "ui.canvas", "ui.form"}
+PAGE = {"ui.api", "ui.app", "ui.canvas", "ui.form", "ui.gradio_private", "ui.gradio_sessions"}
 """What is made of Gradio: `kandinsky ui` alone imports it."""
 INSTANT = [
     name
@@ -26,6 +26,7 @@ TOP_LEVEL = {
     "Makefile",
     "README.md",
     "constraints.txt",
+    "docs",
     "graph",
     "nodes",
     "pyproject.toml",

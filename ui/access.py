@@ -1,49 +1,50 @@
 """The door of the server: every request passes here first, and nothing behind it is reached without.
 
-It says who asks (`owner_of`), wants the login where there is one, and keeps files apart: Gradio's own file
-route serves whatever lies in its cache to whoever knows the path, so only what the asker uploaded is let
-through to it.
+It refuses what other sites attempt and routes that are not ours, decides whose a request is (`owner_of`),
+asks for the login where there is one, and keeps files apart: Gradio's own file route serves whatever is in
+its cache to whoever knows the path, so only what the requester uploaded is let through to it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-from collections import OrderedDict, defaultdict
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import defaultdict, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from ipaddress import ip_address
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs
 
-from ui.owners import COOKIE, Owner, new_secret, peer, user, visitor
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from ui.allowed_routes import is_free, is_served
+from ui.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    cookies_of,
+    goodbye,
+    headers_of,
+    redirect,
+    with_cookie,
+    with_safe_headers,
+)
+from ui.cookies import COOKIE, Cookies
+from ui.forwarded import client_of
+from ui.limits import ADDRESS, TOO_MANY_PAGES
+from ui.origins import is_preflight, refusal
+from ui.owners import Owner, peer, user
+from ui.reach import Reach
+from ui.uploaded_files import UploadedFiles
 
 LARGEST_BODY = 160 * 2**20
 """Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
-MOST_UPLOADS = 200
-"""Files of one owner in Gradio's cache; older ones are removed."""
-MOST_CONVERSATIONS = 50_000
+MOST_CONVERSATIONS = 2_000
+"""Calls and sessions that are remembered for one visitor, or for one address without a login."""
 
-# What the login page itself is made of.
-_BEFORE_LOGIN = re.compile(
-    r"/|/login/?|/logout|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.*|"
-    r"/gradio_api/(theme\.css|login_check/?|app_id/?)"
-)
 _PAGES = ("/", "/form", "/form/")
-# Parts of Gradio that serve files without an owner, ask other servers, or keep what people did.
-_CLOSED = re.compile(
-    r"/gradio_api/(proxy=|stream/|deep_link|runs|run-history|vibe|undo-vibe|process_recording|profiling|dev/)"
-    r"|/gradio_api/custom_component/|/monitoring|/pwa_icon"
-)
 _FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
 _RESULT = re.compile(r"/?kandinsky/([0-9a-f]{32})/[^/]*")
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
@@ -53,50 +54,44 @@ _JOIN = re.compile(r"/gradio_api/queue/join/?")
 _HEARD = re.compile(r"/gradio_api/queue/data/?")
 
 
-class Sessions(Protocol):
+class Logins(Protocol):
     """Who is logged in."""
 
-    def __call__(self, cookies: dict[str, str]) -> str | None:
+    def name(self, cookies: dict[str, str]) -> str | None:
         """The name of who has these cookies, None for nobody."""
+
+    def end(self, cookies: dict[str, str]) -> list[str]:
+        """End the session with these cookies; the names of the cookies that belonged to it."""
+
+
+class GradioSessions(Protocol):
+    """What Gradio keeps for each open page."""
+
+    def admit(self, address: str, session: str) -> bool:
+        """Whether a page at this address may have this session, for which an idle one may have to go."""
 
 
 class BodyTooLarge(Exception):
     """A request has a larger body than any that makes sense."""
 
 
-class UploadedFiles:
-    """The files in Gradio's upload folder, by owner: the newest ones of each, in this process only."""
-
-    def __init__(self) -> None:
-        self._paths: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
-
-    def add(self, owner: Owner, path: str) -> None:
-        """Remember that somebody uploaded a file."""
-        paths = self._paths[owner.id]
-        paths[os.path.abspath(path)] = None  # noqa: PTH100 - links are not followed
-        while len(paths) > MOST_UPLOADS:
-            oldest, _ = paths.popitem(last=False)
-            # Gradio keeps the same content of two people in one file.
-            if not any(oldest in others for others in self._paths.values()):
-                Path(oldest).unlink(missing_ok=True)
-
-    def owns(self, owner: Owner, path: str) -> bool:
-        """Whether somebody uploaded this very file."""
-        return os.path.abspath(path) in self._paths.get(owner.id, ())  # noqa: PTH100
-
-
 class Conversations:
     """Gradio's calls and sessions, by who began them: the answers are for them alone."""
 
     def __init__(self) -> None:
-        self._owners: OrderedDict[str, str] = OrderedDict()
+        self._owners: dict[str, str] = {}
+        self._begun: defaultdict[str, deque[str]] = defaultdict(deque)
+        """Address or user -> their calls and sessions, oldest first."""
 
     def begin(self, owner: Owner, id: str) -> bool:
         """Remember who began a call or session; False where somebody else did already."""
-        known = self._owners.setdefault(id, owner.id)
-        while len(self._owners) > MOST_CONVERSATIONS:
-            self._owners.popitem(last=False)
-        return known == owner.id
+        if id not in self._owners:
+            self._owners[id] = owner.id
+            begun = self._begun[owner.block]
+            begun.append(id)
+            if len(begun) > MOST_CONVERSATIONS:
+                del self._owners[begun.popleft()]
+        return self._owners[id] == owner.id
 
     def has(self, owner: Owner, id: str) -> bool:
         """Whether this person began it."""
@@ -107,13 +102,24 @@ class Door:
     """ASGI middleware around the whole application.
 
     Args:
-        sessions: given where a login is wanted.
+        logins: given where a login is wanted.
     """
 
-    def __init__(self, app: App, uploaded: UploadedFiles, sessions: Sessions | None) -> None:
+    def __init__(
+        self,
+        app: App,
+        reach: Reach,
+        cookies: Cookies,
+        uploaded: UploadedFiles,
+        sessions: GradioSessions,
+        logins: Logins | None,
+    ) -> None:
         self._app = app
+        self._reach = reach
+        self._cookies = cookies
         self._uploaded = uploaded
         self._sessions = sessions
+        self._logins = logins
         self._conversations = Conversations()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,25 +129,49 @@ class Door:
                 await self._app(scope, receive, send)
             return
         path = scope["path"] = "/" + scope["path"].lstrip("/")
-        cookies = _cookies(scope)
-        owner = self._who(cookies)
-        if owner is None and path in _PAGES and self._sessions is None:
-            secret = new_secret()
-            owner = visitor(secret)
-            send = _with_cookie(send, secret, scope.get("scheme") == "https")
-        if self._sessions is not None and owner is None and not _BEFORE_LOGIN.fullmatch(path):
-            if path in _PAGES:  # Gradio shows its login on the first page alone
-                await _redirect(send, "./" if path.count("/") == 1 else "../")
-            else:
-                await _answer(send, 401, "Not authenticated")
+        client = client_of(scope, self._reach)
+        send = with_safe_headers(send, scope.get("scheme") == "https")
+        foreign = refusal(scope["method"], headers_of(scope), self._reach)
+        if foreign is not None:
+            await answer(send, 403, foreign)
             return
-        address = (scope.get("client") or ("unknown", 0))[0]
-        at_machine = self._sessions is None and _is_local(scope, address)
-        owner = replace(owner or peer(address), address=address, of_machine=at_machine)
+        if not (is_served(scope["method"], path) or is_preflight(scope, self._reach)):
+            await answer(send, 404, "Not found")
+            return
+        owner, send = self._owner(scope, send)
+        if owner is None and self._logins is not None and not is_free(scope["method"], path):
+            if path in _PAGES:  # Gradio shows its login on the first page alone
+                await redirect(send, "./" if path.count("/") == 1 else "../")
+            else:
+                await answer(send, 401, "Not authenticated")
+            return
+        owner = replace(owner or peer(client.address), address=client.address, of_machine=client.of_machine)
         scope["state"] = {**scope.get("state", {}), "owner": owner}
+        ADDRESS.set(owner.block)
+        await self._serve(scope, receive, send, owner)
+
+    def _owner(self, scope: Scope, send: Send) -> tuple[Owner | None, Send]:
+        """Whose a request is, None where that is not known; who is new gets a cookie with the answer."""
+        cookies = cookies_of(scope)
+        if self._logins is not None:
+            name = self._logins.name(cookies)
+            return (user(name) if name is not None else None), send
+        given = cookies.get(COOKIE, "")
+        owner = self._cookies.owner(given)
+        if owner is None and scope["path"] in _PAGES:
+            owner, cookie = self._cookies.exchanged(given) or self._cookies.new()
+            send = with_cookie(send, COOKIE, cookie, scope.get("scheme") == "https")
+        return owner, send
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, owner: Owner) -> None:
+        path = scope["path"]
+        if path == "/kandinsky/logout":
+            ended = self._logins.end(cookies_of(scope)) if self._logins is not None else []
+            await goodbye(send, ended)
+            return
         refused = self._refuse(scope, owner)
         if refused is not None:
-            await _answer(send, *refused)
+            await answer(send, *refused)
             return
         if scope["method"] == "POST":
             if _UPLOAD.fullmatch(path):
@@ -150,25 +180,19 @@ class Door:
                 send = _noting(scope, send, lambda answer: self._note_call(owner, answer))
             elif _JOIN.fullmatch(path):
                 body = await _whole(receive)
-                if not self._conversations.begin(owner, _session_of(body)):
-                    await _answer(send, 403, "This session is somebody else's")
+                session = _session_of(body)
+                if not self._conversations.begin(owner, session):
+                    await answer(send, 403, "This session is somebody else's")
+                    return
+                if not self._sessions.admit(owner.block, session):
+                    await answer(send, 429, TOO_MANY_PAGES)
                     return
                 receive = _again(body, receive)
         await self._limited(scope, receive, send)
 
-    def _who(self, cookies: dict[str, str]) -> Owner | None:
-        if self._sessions is None:
-            return visitor(cookies.get(COOKIE, ""))
-        name = self._sessions(cookies)
-        return user(name) if name is not None else None
-
     def _refuse(self, scope: Scope, owner: Owner) -> tuple[int, str] | None:
         """Status and reason where a request goes no further; results are led to where they are checked."""
         path = scope["path"]
-        if _CLOSED.match(path):
-            return 404, "Not found"
-        if scope["method"] not in ("GET", "HEAD") and _header(scope, b"sec-fetch-site") == "cross-site":
-            return 403, "Another site may not do this"
         called = _CALLED.fullmatch(path) if scope["method"] == "GET" else None
         heard = parse_qs(scope["query_string"].decode("latin-1")) if _HEARD.fullmatch(path) else {}
         for id in [*([called[1]] if called else []), *heard.get("session_hash", ())]:
@@ -192,6 +216,7 @@ class Door:
     def _note_call(self, owner: Owner, answer: Any) -> None:
         if isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
             self._conversations.begin(owner, answer["event_id"])
+            self._sessions.admit(owner.block, answer["event_id"])
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Go on, with an eye on how much is sent to us."""
@@ -213,64 +238,21 @@ class Door:
                 started = True
                 await send(message)
 
-        length = _header(scope, b"content-length")
+        length = headers_of(scope).get("content-length", "")
         too_large = length.isdigit() and int(length) > LARGEST_BODY
         if not too_large:
             with suppress(BodyTooLarge):
                 await self._app(scope, limited, starting)
         if too_large and not started:
-            await _answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
+            await answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
 
 
 def owner_of(request: Any) -> Owner:
-    """Who asks: of a request of Starlette, or of Gradio (which wraps one)."""
+    """Whose a request is: one of Starlette, or of Gradio (which wraps one)."""
     wrapped = getattr(request, "request", request)
     owner = wrapped.scope["state"]["owner"]
     assert isinstance(owner, Owner)
     return owner
-
-
-def _is_local(scope: Scope, address: str) -> bool:
-    """Whether a request began on this machine: its peer is a loopback address, and no proxy forwarded it."""
-    forwarded = any(name == b"forwarded" or name.startswith(b"x-forwarded-") for name, _ in scope["headers"])
-    try:
-        return ip_address(address).is_loopback and not forwarded
-    except ValueError:
-        return False
-
-
-def _header(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
-
-
-def _cookies(scope: Scope) -> dict[str, str]:
-    pairs = (part.strip().partition("=") for part in _header(scope, b"cookie").split(";"))
-    return {name: value for name, _, value in pairs}
-
-
-def _with_cookie(send: Send, secret: str, secure: bool) -> Send:
-    cookie = f"{COOKIE}={secret}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax" + "; Secure" * secure
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [*message.get("headers", []), (b"set-cookie", cookie.encode())]
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return sending
-
-
-async def _answer(send: Send, status: int, reason: str) -> None:
-    body = json.dumps({"error": reason, "detail": reason}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _redirect(send: Send, address: str) -> None:
-    headers = [(b"location", address.encode()), (b"content-length", b"0")]
-    await send({"type": "http.response.start", "status": 303, "headers": headers})
-    await send({"type": "http.response.body", "body": b""})
 
 
 def _noting(scope: Scope, send: Send, note: Callable[[Any], None]) -> Send:

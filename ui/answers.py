@@ -17,13 +17,13 @@ from graph.catalogue_json import describe
 from graph.json_text import excerpt
 from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow, save
-from ui.calls import Calls
+from ui.calls import CallRefused, Calls
 from ui.gallery import Result
-from ui.library import Conflict, LibraryError, Saved
+from ui.library import Conflict, LibraryError
 from ui.owners import Owner
 from ui.portable import with_pictures
 from ui.runs import QueueFull, UnknownRun
-from ui.studio import Studio, workflow_id
+from ui.studio import Studio
 from ui.templates import templates
 
 QUESTIONS = (
@@ -71,7 +71,7 @@ class Answers:
         _check_fields(method, owner, fields)
         try:
             return method(owner, **fields)
-        except (LibraryError, QueueFull, UnknownRun) as error:
+        except (CallRefused, LibraryError, QueueFull, UnknownRun) as error:
             raise Refused(str(error)) from None
         except InvalidWorkflow as invalid:
             raise Refused(str(invalid.problems[0])) from None
@@ -150,7 +150,20 @@ class Answers:
 
     def saved(self, owner: Owner) -> list[dict[str, Any]]:
         """The saved workflows."""
-        return [self._describe(owner, saved) for saved in self._studio.library(owner).saved()]
+        newest = self._studio.gallery.newest(owner.id)
+        return [
+            {
+                "name": entry.name,
+                "modified": entry.modified,
+                "revision": entry.revision,
+                "description": entry.description,
+                "nodes": entry.nodes,
+                "thumbnail": f"/kandinsky/result/{id}/thumbnail"
+                if (id := newest.get(entry.workflow_id))
+                else "",
+            }
+            for entry in self._studio.library(owner).saved()
+        ]
 
     def load(self, owner: Owner, name: str) -> dict[str, Any]:
         """A saved workflow."""
@@ -178,24 +191,6 @@ class Answers:
     def old_version(self, owner: Owner, name: str, id: str) -> dict[str, Any]:
         """One of them."""
         return self._studio.library(owner).version(name, id)
-
-    def _describe(self, owner: Owner, saved: Saved) -> dict[str, Any]:
-        workflow = saved.workflow
-        nodes = workflow.get("nodes")
-        description = workflow.get("description")
-        return {
-            "name": saved.name,
-            "modified": saved.modified,
-            "revision": saved.revision,
-            "description": description if isinstance(description, str) else "",
-            "nodes": len(nodes) if isinstance(nodes, dict) else 0,
-            "thumbnail": self._newest(owner, workflow),
-        }
-
-    def _newest(self, owner: Owner, workflow: dict[str, Any]) -> str:
-        id = workflow_id(workflow)
-        newest = self._studio.gallery.pictures(owner.id, id, most=1) if id else []
-        return f"/kandinsky/result/{newest[0].id}/thumbnail" if newest else ""
 
     # Files
 

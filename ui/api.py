@@ -24,7 +24,9 @@ from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow
 from ui.access import owner_of
 from ui.calls import CallRefused, Calls, Picture
+from ui.gradio_private import result_file
 from ui.interface import Field, fields, outputs
+from ui.library import LibraryError
 from ui.owners import Owner
 from ui.studio import Studio
 from ui.templates import templates
@@ -56,9 +58,10 @@ def add_endpoints(blocks: gr.Blocks, studio: Studio, calls: Calls) -> None:
 def _workflows(studio: Studio) -> Iterator[tuple[str, Workflow]]:
     for template in templates():
         yield template.id, studio.read(template.workflow)
-    for saved in sorted(studio.library(_NOBODY).saved(), key=lambda item: item.name):
-        with suppress(InvalidWorkflow):
-            yield saved.name, studio.read(saved.workflow)
+    library = studio.library(_NOBODY)
+    for saved in sorted(library.saved(), key=lambda item: item.name):
+        with suppress(InvalidWorkflow, LibraryError):
+            yield saved.name, studio.read(library.load(saved.name).workflow)
 
 
 def _endpoint(studio: Studio, calls: Calls, workflow: Workflow) -> Callable[..., Any]:
@@ -136,18 +139,8 @@ def _plain(value: Any) -> Any:
     """An output as JSON: one picture as a file, several as a list of files."""
     if not (isinstance(value, list) and all(isinstance(item, Picture) for item in value)):
         return value
-    files = [_file(item) for item in value]
+    files = [result_file(item.id, item.name) for item in value]
     return files[0] if len(files) == 1 else files
-
-
-def _file(picture: Picture) -> dict[str, Any]:
-    """A file as Gradio's clients know it; the door leads this path to where its owner is checked."""
-    return {
-        "path": f"/kandinsky/{picture.id}/{picture.name}",
-        "orig_name": picture.name,
-        "is_stream": False,
-        "meta": {"_type": "gradio.FileData"},
-    }
 
 
 def _type_of(param: Param) -> Any:

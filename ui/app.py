@@ -5,19 +5,29 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import anyio
 import gradio as gr
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.routing import Mount
 
-from ui.access import App, Door, Sessions, UploadedFiles
+from ui.access import Door
 from ui.answers import Answers
 from ui.api import add_endpoints
+from ui.asgi import App
 from ui.calls import Calls
 from ui.canvas import canvas
+from ui.cookies import Cookies
 from ui.form import CSS, form
+from ui.gradio_private import GuardedBlocks
+from ui.gradio_sessions import LimitedSessions
+from ui.limits import ADDRESS
+from ui.login_guard import LoginGuard, LoginPaused
 from ui.owners import Accounts
+from ui.reach import Reach
 from ui.routes import add_routes
 from ui.studio import Studio
+from ui.uploaded_files import UploadedFiles
 
 TITLE = "Kandinsky Canvas"
 LARGEST_UPLOAD = "64mb"
@@ -43,9 +53,9 @@ def theme() -> gr.themes.Base:
     )
 
 
-def pages(studio: Studio, calls: Calls) -> gr.Blocks:
+def pages(studio: Studio, calls: Calls) -> GuardedBlocks:
     """The Gradio pages: the canvas at `/`, the form at `/form`, and the endpoints."""
-    with gr.Blocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
+    with GuardedBlocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
         canvas(Answers(studio, calls))
     with blocks.route("Form", "form", show_in_navbar=False):
         form(blocks, studio, calls)
@@ -53,31 +63,38 @@ def pages(studio: Studio, calls: Calls) -> gr.Blocks:
     return blocks
 
 
-def build(studio: Studio, accounts: Accounts | None = None, root_path: str | None = None) -> App:
-    """The whole application, with its door.
-
-    Args:
-        accounts: who may log in; without them everybody may come in.
-    """
+def build(studio: Studio, reach: Reach) -> App:
+    """The whole application, with its door."""
     uploaded = UploadedFiles()
     calls = Calls(studio, uploaded)
     blocks = pages(studio, calls)
+    blocks.uploaded = uploaded
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    # Gradio leaves the question which other sites may call to this one.
+    app.add_middleware(
+        CORSMiddleware, allow_origins=reach.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
+    )
     add_routes(app, studio, Answers(studio, calls))
     with warnings.catch_warnings():
         # It says that what we turn off cannot be turned on.
         warnings.filterwarnings("ignore", message="SSR mode")
-        _mount(app, blocks, accounts, root_path)
-    return Door(app, uploaded, _sessions(app) if accounts is not None else None)
+        _mount(app, blocks, reach)
+    mounted: Any
+    (mounted,) = (route.app for route in app.routes if isinstance(route, Mount))
+    sessions = mounted.state_holder = LimitedSessions(reach.limits.sessions_per_address)
+    sessions.set_blocks(blocks)
+    cookies = Cookies(reach.cookie_key, studio.has_data)
+    logins = GradioLogins(mounted) if reach.accounts is not None else None
+    return Door(app, reach, cookies, uploaded, sessions, logins)
 
 
-def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path: str | None) -> None:
+def _mount(app: FastAPI, blocks: gr.Blocks, reach: Reach) -> None:
     gr.mount_gradio_app(
         app,
         blocks,
         path="/",
-        root_path=root_path,
-        auth=_login(accounts) if accounts is not None else None,
+        root_path=reach.root_path or None,
+        auth=_login(reach.accounts) if reach.accounts is not None else None,
         # Gradio's login has no title; one that stands anywhere in a page is the page's.
         auth_message=f"<title>{TITLE}</title>{TITLE} wants to know who you are.",
         footer_links=["api", "settings"],
@@ -89,27 +106,44 @@ def _mount(app: FastAPI, blocks: gr.Blocks, accounts: Accounts | None, root_path
         theme=theme(),
         css=_CSS + CSS,
     )
+    blocks.api_open = False  # or /run and /api would call endpoints beside the queue
 
 
 def _login(accounts: Accounts) -> Any:
-    import anyio
+    guard = LoginGuard()
 
     async def check(name: str, password: str) -> bool:
-        return await anyio.to_thread.run_sync(accounts.check, name, password)
+        address = ADDRESS.get()
+        try:
+            delay = guard.begin(name, address)
+        except LoginPaused as paused:
+            wait = {"Retry-After": f"{paused.seconds:.0f}"}
+            raise HTTPException(429, f"{paused}"[:1].upper() + f"{paused}"[1:], wait) from None
+        fits = await anyio.to_thread.run_sync(accounts.check, name, password)
+        if fits:
+            guard.succeeded(name, address)
+        await anyio.sleep(delay)
+        return fits
 
     return check
 
 
-def _sessions(app: FastAPI) -> Sessions:
-    """Who is logged in, as Gradio knows it."""
-    mounted: Any
-    (mounted,) = (route.app for route in app.routes if isinstance(route, Mount))
+class GradioLogins:
+    """Who is logged in, as Gradio knows it: a token of a cookie -> the name."""
 
-    def session(cookies: dict[str, str]) -> str | None:
-        for kind in ("access-token", "access-token-unsecure"):
-            name: str | None = mounted.tokens.get(cookies.get(f"{kind}-{mounted.cookie_id}"))
-            if name is not None:
-                return name
-        return None
+    def __init__(self, app: Any) -> None:
+        self._app = app
 
-    return session
+    def name(self, cookies: dict[str, str]) -> str | None:
+        """The name of who has these cookies, None for nobody."""
+        found = (self._app.tokens.get(cookies.get(cookie)) for cookie in self._cookies())
+        return next((name for name in found if name is not None), None)
+
+    def end(self, cookies: dict[str, str]) -> list[str]:
+        """End the session with these cookies; the names of the cookies that belonged to it."""
+        for cookie in self._cookies():
+            self._app.tokens.pop(cookies.get(cookie), None)
+        return self._cookies()
+
+    def _cookies(self) -> list[str]:
+        return [f"{kind}-{self._app.cookie_id}" for kind in ("access-token", "access-token-unsecure")]

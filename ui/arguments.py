@@ -87,6 +87,48 @@ def _add_ui_options(parser: argparse.ArgumentParser) -> None:
         help="want a login; FILE has a line name:password for each person, see kandinsky password",
     )
     parser.add_argument(
+        "--allow-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="one more name that this server goes by, where a name server or proxy gives it one",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        metavar="ORIGIN",
+        type=_origin,
+        action="append",
+        default=[],
+        help="a site of your own, such as https://example.org, whose pages may call the API",
+    )
+    parser.add_argument(
+        "--trusted-proxy",
+        metavar="ADDRESS",
+        type=_network,
+        action="append",
+        default=[],
+        help="the address of a reverse proxy whose X-Forwarded-For, -Proto and -Host are believed",
+    )
+    parser.add_argument(
+        "--root-path",
+        metavar="PATH",
+        type=_root_path,
+        default="",
+        help="the path below which a reverse proxy serves the canvas, such as /canvas",
+    )
+    for what, meaning, most in (
+        ("drafts", "forms opened from the canvas", 50),
+        ("runs", "runs that wait", 20),
+        ("pages", "open pages", 50),
+    ):
+        parser.add_argument(
+            f"--most-{what}-per-address",
+            metavar="N",
+            type=_positive,
+            default=most,
+            help=f"{meaning}, of all visitors without a login at one address ({most})",
+        )
+    parser.add_argument(
         "--workflows",
         metavar="DIR",
         type=_folder,
@@ -143,6 +185,34 @@ def _device(text: str) -> str:
     if not _DEVICE.fullmatch(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a device: expected auto, cpu, cuda, mps or cuda:N")
     return text
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[^/?#\s]+", text, re.IGNORECASE):
+        raise argparse.ArgumentTypeError(f"{text!r} is not an origin: expected http(s)://NAME or NAME:PORT")
+    return text.lower()
+
+
+def _network(text: str) -> Any:
+    from ui.reach import network
+
+    try:
+        return network(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an IP address, or ADDRESS/BITS") from None
+
+
+def _root_path(text: str) -> str:
+    path = "/" + text.strip("/") if text.strip("/") else ""
+    if not re.fullmatch(r"(/[\w.~-]+)*", path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /canvas")
+    return path
+
+
+def _positive(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 1_000_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)
 
 
 def _port(text: str) -> int:

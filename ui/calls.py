@@ -6,9 +6,6 @@ runs, and may read no more.
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +13,8 @@ from typing import Any
 
 from graph.overrides import override
 from graph.problems import InvalidWorkflow
-from graph.workflow import Workflow
-from ui.access import UploadedFiles
+from graph.workflow import Workflow, loads, save
+from ui.drafts import DraftRefused, Drafts
 from ui.event_log import Event
 from ui.interface import fields, values
 from ui.library import LibraryError
@@ -25,9 +22,8 @@ from ui.owners import Owner
 from ui.runs import QueueFull
 from ui.studio import Studio
 from ui.templates import templates
+from ui.uploaded_files import UploadedFiles
 from ui.uploads import UploadRefused
-
-MOST_DRAFTS = 500
 
 
 class CallRefused(Exception):
@@ -53,18 +49,18 @@ class Calls:
     def __init__(self, studio: Studio, uploaded: UploadedFiles) -> None:
         self._studio = studio
         self._uploaded = uploaded
-        self._drafts: OrderedDict[str, tuple[str, Any]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._drafts = Drafts(studio.limits.drafts_per_address)
 
     def draft(self, owner: Owner, workflow: Any) -> str:
-        """Keep a workflow as it is on somebody's canvas for their form; its id."""
-        read = self._studio.read(workflow)
-        id = secrets.token_hex(16)
-        with self._lock:
-            self._drafts[id] = (owner.id, read.data)
-            while len(self._drafts) > MOST_DRAFTS:
-                self._drafts.popitem(last=False)
-        return id
+        """Keep a workflow as it is on somebody's canvas for their form; its id.
+
+        Raises:
+            CallRefused: when there is no room for it.
+        """
+        try:
+            return self._drafts.add(owner, save(self._studio.read(workflow)))
+        except DraftRefused as refused:
+            raise CallRefused(str(refused)) from None
 
     def find(self, owner: Owner, name: str) -> Workflow:
         """A draft, a template or a saved workflow: `draft:id`, `template:id`, `saved:name`, or a name alone.
@@ -77,9 +73,9 @@ class Calls:
             kind, rest = "", name
         try:
             if kind == "draft":
-                whose, data = self._drafts.get(rest, ("", None))
-                if whose == owner.id:
-                    return self._studio.read(data)
+                text = self._drafts.get(owner, rest)
+                if text is not None:
+                    return self._studio.read(loads(text).data)
             if kind in ("", "template"):
                 for template in templates():
                     if template.id == rest:

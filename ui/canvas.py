@@ -19,7 +19,8 @@ _TEMPLATE = "<div class='kandinsky-canvas' role='region' aria-label='Canvas'></d
 
 _ON_LOAD = """
 const host = element.querySelector('.kandinsky-canvas');
-const root = (window.gradio_config?.root ?? '').replace(/\\/$/, '');
+// Where the page is, as the browser sees it: a proxy may call the server by another name than people do.
+const root = new URL('.', location.href).href.replace(/\\/$/, '');
 const fail = (error) => {
   console.error(error);
   const reason = error?.message ?? error;

@@ -160,8 +160,14 @@ def _cache(options: argparse.Namespace) -> int:
 
 
 def _ui(options: argparse.Namespace) -> int:
+    from platformdirs import user_config_path
+
     from graph.disk_cache import default_folder
+    from graph.problems import sentence
+    from ui.cookies import cookie_key
+    from ui.limits import Limits
     from ui.owners import Accounts, AccountsRefused
+    from ui.reach import Reach
     from ui.serving import LOOPBACK, CannotServe, listen, serve
     from ui.studio import Places, Studio
     from ui.warm import warm_up
@@ -173,6 +179,22 @@ def _ui(options: argparse.Namespace) -> int:
         raise Refused(str(refused)) from None
     except OSError as error:
         raise Refused(f"the accounts in {options.auth} cannot be read: {error.strerror or error}") from None
+    try:
+        key = cookie_key(user_config_path("kandinsky-canvas", appauthor=False))
+    except OSError as error:
+        raise Refused(f"the key of the visitors' cookies cannot be used: {sentence(error)}") from None
+    reach = Reach(
+        host=options.host,
+        names=tuple(options.allow_host),
+        origins=tuple(options.allow_origin),
+        proxies=tuple(options.trusted_proxy),
+        root_path=options.root_path,
+        accounts=accounts,
+        limits=Limits(
+            options.most_drafts_per_address, options.most_runs_per_address, options.most_pages_per_address
+        ),
+        cookie_key=key,
+    )
     places = Places(
         output=options.output.absolute(),
         workflows=options.workflows.absolute(),
@@ -185,9 +207,10 @@ def _ui(options: argparse.Namespace) -> int:
         options.device,
         options.allow,
         on_visit=warm_up,
-        downloads=accounts is None and options.host in LOOPBACK,  # others must not fill this machine's disk
+        downloads=reach.has_owner and options.host in LOOPBACK,  # others must not fill this machine's disk
+        limits=reach.limits,
     )
-    serve(studio, opened, options.host, accounts)
+    serve(studio, opened, reach)
     return DONE
 
 

@@ -71,6 +71,17 @@ class Gallery:
         found = self._store.rows(f"{_SELECT} {where}", owner, workflow_id, most)
         return [result for result in map(_result, found) if result.path.is_file()]
 
+    def newest(self, owner: str) -> dict[str, str]:
+        """The id of one's own newest picture of each workflow, by workflow id."""
+        columns = "workflow_id, id, path, MAX(time)"  # SQLite takes the others from the row with the maximum
+        where = "WHERE owner = ? AND workflow_id != '' AND width > 0 GROUP BY workflow_id"
+        rows = self._store.rows(f"SELECT {columns} FROM results {where}", owner)
+        return {workflow: id for workflow, id, path, _ in rows if Path(path).is_file()}
+
+    def has(self, owner: str) -> bool:
+        """Whether somebody has a result here."""
+        return bool(self._store.rows("SELECT 1 FROM results WHERE owner = ? LIMIT 1", owner))
+
     def workflow(self, run: str) -> dict[str, Any] | None:
         """The workflow of a run, with the params that were really used."""
         found = self._store.rows("SELECT workflow FROM runs WHERE run = ?", run)

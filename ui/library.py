@@ -19,12 +19,12 @@ from graph import json_text
 from graph.node import NodeType
 from graph.problems import InvalidWorkflow
 from graph.workflow import from_json, loads, save
+from ui import limits
 from ui.changes import changes
+from ui.library_index import Index, Listed
 
 VERSIONS = 100
 """Versions of one workflow that are kept."""
-MOST = 5_000
-"""Workflows in one folder."""
 WHATEVER = "*"
 """The revision of who overwrites what is there, whatever it is."""
 
@@ -66,24 +66,31 @@ class Conflict:
     modified: float
 
 
-class Library:
-    """The workflows in a folder; the catalogue tells which numbers are written with a point."""
+@dataclass(frozen=True)
+class Room:
+    """How many workflows a folder may hold, and how many bytes of them."""
 
-    def __init__(self, folder: Path, catalogue: Mapping[str, NodeType]) -> None:
+    workflows: int = limits.SAVED_PER_OWNER
+    bytes: int = limits.SAVED_BYTES_PER_OWNER
+
+
+class Library:
+    """The workflows in a folder; the catalogue says which numbers are written with a point."""
+
+    def __init__(self, folder: Path, catalogue: Mapping[str, NodeType], room: Room | None = None) -> None:
         self.folder = folder
+        self._room = room or Room()
         self._catalogue = catalogue
         self._lock = threading.Lock()
+        self._index = Index(folder)
 
-    def saved(self) -> list[Saved]:
-        """Every workflow that can be read, last saved first."""
-        saved = []
-        for path in sorted(self.folder.glob("*.json"))[:MOST]:
-            if _NAME.fullmatch(path.stem) and path.is_file():
-                try:
-                    saved.append(self.load(path.stem))
-                except (LibraryError, OSError):
-                    continue  # somebody else's file, or one that was removed just now
-        return sorted(saved, key=lambda entry: entry.modified, reverse=True)
+    def saved(self) -> list[Listed]:
+        """Every workflow that can be read, last saved first; files that did not change are not read again."""
+        found = self._index.update(self._files())
+        return sorted(found, key=lambda entry: entry.modified, reverse=True)
+
+    def _files(self) -> list[Path]:
+        return [path for path in self.folder.glob("*.json") if _NAME.fullmatch(path.stem)]
 
     def load(self, name: str) -> Saved:
         """A workflow with its revision.
@@ -116,13 +123,23 @@ class Library:
             there = path.read_bytes() if path.is_file() else None
             if there is not None and revision not in (WHATEVER, _revision(there)):
                 return Conflict(_revision(there), path.stat().st_mtime)
-            if there is None and sum(1 for _ in self.folder.glob("*.json")) >= MOST:
-                raise LibraryError(f"there are {MOST:,} saved workflows already: remove one first")
             if there != content:
+                self._check_room(path, len(content))
                 if there is not None:
                     self._keep(name, there, path.stat().st_mtime)
                 self._write(path, content)
         return _revision(content)
+
+    def _check_room(self, path: Path, size: int) -> None:
+        """Refuse a file of `size` bytes for which there is no room."""
+        sizes = {file.name: _size(file) for file in self._files()}
+        before = sizes.pop(path.name, None)
+        most, most_bytes = self._room.workflows, self._room.bytes
+        if before is None and len(sizes) >= most:
+            raise LibraryError(f"there are {most:,} saved workflows already, which is the limit: remove one")
+        if size > (before or 0) and sum(sizes.values()) + size > most_bytes:
+            limit = f"{most_bytes / limits.MB:,.0f} MB of saved workflows"
+            raise LibraryError(f"this would be more than {limit}, which is the limit: remove one")
 
     def remove(self, name: str) -> None:
         """Remove a workflow; it is kept among its versions.
@@ -194,8 +211,11 @@ class Library:
         kept = self._version_files(name)
         moment = max(int(modified * 1e9), int(kept[0].stem) + 1 if kept else 0)
         self._write(self._versions_folder(name) / f"{moment:020}.json", content)
-        for path in self._version_files(name)[VERSIONS:]:
-            path.unlink(missing_ok=True)
+        room = self._room.bytes - sum(map(_size, self.folder.glob(".versions/*/*.json")))
+        for number, path in reversed(list(enumerate(self._version_files(name)))):
+            if number and (number >= VERSIONS or room < 0):  # the oldest of this workflow, and of no other
+                room += _size(path)
+                path.unlink(missing_ok=True)
 
     def _version(self, path: Path) -> dict[str, Any]:
         try:
@@ -206,3 +226,10 @@ class Library:
 
 def _revision(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

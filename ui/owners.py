@@ -1,4 +1,4 @@
-"""Who asks: somebody who logged in, a browser that was here before, or an address."""
+"""Whose a request is: somebody's who logged in, a browser's that was here before, or an address's."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-COOKIE = "kandinsky-visitor"
+from ui.limits import block
 
-_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCRYPT = re.compile(r"scrypt\$([0-9a-f]{32})\$([0-9a-f]{64})")
 _LARGEST_FILE = 1 << 20
@@ -31,27 +30,25 @@ class Owner:
     """Whether this request came from the person who sits at this machine. Everybody else is a visitor: they
     cause no download, nothing is looked up with the machine's hub token for them, and they see no paths."""
 
+    @property
+    def block(self) -> str:
+        """What limits for an address count: the address of a visitor, the name of who logged in."""
+        return self.id if self.user is not None else block(self.address)
+
 
 def user(name: str) -> Owner:
     """Somebody who logged in."""
     return Owner(f"user:{name}", name)
 
 
-def visitor(secret: str) -> Owner | None:
-    """Who has this cookie; None for one that we never gave away. What is kept does not tell the cookie."""
-    if not _SECRET.fullmatch(secret):
-        return None
+def visitor(secret: str) -> Owner:
+    """The visitor whose cookie holds this secret, which the id does not give away."""
     return Owner(f"visitor:{hashlib.sha256(secret.encode()).hexdigest()[:32]}")
 
 
 def peer(address: str) -> Owner:
-    """Who asks from this address without a cookie: curl, or a script."""
+    """A program without cookies at this address: curl, or a script."""
     return Owner(f"peer:{address}")
-
-
-def new_secret() -> str:
-    """The cookie of a new visitor."""
-    return secrets.token_urlsafe(32)
 
 
 # Names and passwords

@@ -57,6 +57,12 @@ def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
         """Whether the server is there, and knows who asks."""
         return Response(status_code=204)
 
+    @router.get("/health")
+    def health() -> Response:
+        """Whether runs are worked on; for whoever watches the server."""
+        works = studio.runs.works
+        return JSONResponse({"queue": "works" if works else "stopped"}, 200 if works else 503)
+
     @router.get("/canvas.js")
     def canvas(request: Request) -> Response:
         if not BUNDLE.is_file():

@@ -57,6 +57,7 @@ class Entry:
     position: int = -1
     """How many runs are before it, as last told."""
     cancelled: bool = False
+    address: str = ""
 
 
 class Runs:
@@ -72,23 +73,37 @@ class Runs:
         self._count = 0
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
-        threading.Thread(target=self._work, name="kandinsky-runs", daemon=True).start()
+        self._worker = threading.Thread(target=self._work, name="kandinsky-runs", daemon=True)
+        self._worker.start()
 
-    def start(self, owner: str, work: Work, about: dict[str, Any] | None = None) -> str:
+    @property
+    def works(self) -> bool:
+        """Whether what waits will be run."""
+        return self._worker.is_alive() and not self._closed
+
+    def start(
+        self, owner: str, work: Work, about: dict[str, Any] | None = None, address: str = "", most: int = 0
+    ) -> str:
         """Put a run into the queue; its id.
 
+        Args:
+            address: where a visitor without a login is; `most` runs may wait from there.
+
         Raises:
-            QueueFull: when the owner, or everybody together, has too many waiting.
+            QueueFull: when the owner, their address, or everybody together has too many waiting.
         """
         with self._changed:
             mine = sum(entry.owner == owner for entry in self._queue)
             if mine >= QUEUED_PER_OWNER:
                 raise QueueFull(f"you have {mine} runs waiting already; wait for one, or cancel one")
+            near = sum(entry.address == address for entry in self._queue) if address else 0
+            if most and near >= most:
+                raise QueueFull(f"{near} runs from your address are waiting already, which is the limit")
             if len(self._queue) >= QUEUED_IN_ALL:
                 raise QueueFull(f"{len(self._queue)} runs are waiting already; try again later")
             id = uuid.uuid4().hex
             self._count += 1
-            entry = Entry(owner, work, about or {}, self._count, EventLog(id))
+            entry = Entry(owner, work, about or {}, self._count, EventLog(id), address=address)
             work.listener = entry.log.append
             self._entries[id] = entry
             self._queue.append(entry)
@@ -224,9 +239,17 @@ class Runs:
         """Let go of the oldest runs that are done, and of who had a turn long ago."""
         done = [entry for entry in self._entries.values() if entry.log.ended]
         kept: Counter[str] = Counter()
-        for number, entry in enumerate(reversed(done)):
+        for entry in reversed(done):
             kept[entry.owner] += 1
-            if kept[entry.owner] > KEPT_PER_OWNER or number >= KEPT_IN_ALL:
+            if kept[entry.owner] > KEPT_PER_OWNER:
                 del self._entries[entry.log.run]
+        done = [entry for entry in done if entry.log.run in self._entries]
+        for _ in range(len(done) - KEPT_IN_ALL):
+            # Of whoever has most: nobody's many runs remove another's few.
+            counts = Counter(entry.address or entry.owner for entry in done)
+            (most, _), *_ = counts.most_common(1)
+            oldest = next(entry for entry in done if (entry.address or entry.owner) == most)
+            done.remove(oldest)
+            del self._entries[oldest.log.run]
         for owner in sorted(self._served, key=self._served.__getitem__)[:-OWNERS_REMEMBERED]:
             del self._served[owner]

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ui.limits import CONNECTIONS
 from ui.memory import limit_memory
-from ui.owners import Accounts
+from ui.reach import Reach
 from ui.studio import Studio
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def serve(studio: Studio, opened: socket.socket, host: str, accounts: Accounts | None = None) -> None:
+def serve(studio: Studio, opened: socket.socket, reach: Reach) -> None:
     """Serve on an open socket, and say where; returns after Ctrl-C."""
     # As Ctrl-C: what has to be tidied up is tidied up.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with server(studio, accounts) as serving:
+    with server(studio, reach) as serving:
         limit_memory()
-        for line in welcome(host, opened.getsockname()[1], accounts is not None):
+        for line in welcome(reach.host, opened.getsockname()[1], reach.accounts is not None):
             print(line, flush=True)
         try:
             serving.run(sockets=[opened])
@@ -72,9 +73,7 @@ def welcome(host: str, port: int, login: bool) -> list[str]:
 
 
 @contextmanager
-def server(
-    studio: Studio, accounts: Accounts | None = None, root_path: str | None = None
-) -> Iterator[Server]:
+def server(studio: Studio, reach: Reach) -> Iterator[Server]:
     """The server, ready to run; afterwards no run goes on, and what Gradio kept of uploads is gone."""
     with tempfile.TemporaryDirectory(prefix="kandinsky-", ignore_cleanup_errors=True) as folder:
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # nothing is told to anybody
@@ -85,7 +84,9 @@ def server(
         from ui.app import build
 
         config: Any = uvicorn.Config(
-            build(studio, accounts, root_path),
+            build(studio, reach),
+            proxy_headers=False,  # the door decides which proxy is believed
+            limit_concurrency=CONNECTIONS,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=2,

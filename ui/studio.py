@@ -27,9 +27,12 @@ from graph.run import Run
 from graph.types import wire_types
 from graph.versions import up_to_date
 from graph.workflow import FORMAT, VERSION, Workflow, from_json
+from ui import limits as most
 from ui.gallery import Gallery
 from ui.job import Job
-from ui.library import Library
+from ui.library import Library, Room
+from ui.library_index import workflow_id
+from ui.limits import Limits
 from ui.owners import Owner
 from ui.runs import Runs
 from ui.templates import FOLDER
@@ -67,7 +70,9 @@ class Studio:
         allow: Sequence[Path] = (),
         on_visit: Callable[[], None] = lambda: None,
         downloads: bool = False,
+        limits: Limits | None = None,
     ) -> None:
+        self.limits = limits or Limits()
         self.catalogue = catalogue
         self.on_visit = on_visit
         self.downloads = downloads
@@ -85,10 +90,17 @@ class Studio:
     def _index(self) -> FingerprintIndex:
         return FingerprintIndex(self.places.cache / "fingerprints.sqlite")
 
+    def has_data(self, owner: str) -> bool:
+        """Whether somebody, by id, has a picture, a result or a run here."""
+        return self.uploads.has(owner) or self.gallery.has(owner) or bool(self.runs.active(owner))
+
     def library(self, owner: Owner) -> Library:
         """The saved workflows: everybody's, or with a login each one's own."""
         folder = self.places.workflows / owner.user if owner.user else self.places.workflows
-        return self._libraries.setdefault(folder, Library(folder, self.catalogue))
+        if folder not in self._libraries:
+            shared = None if owner.user else Room(most.SAVED_IN_ALL, most.SAVED_BYTES_IN_ALL)
+            self._libraries[folder] = Library(folder, self.catalogue, shared)
+        return self._libraries[folder]
 
     def output(self, owner: Owner) -> Path:
         """The folder that somebody's runs write to."""
@@ -165,7 +177,8 @@ class Studio:
         )
         job = Job(owner.id, run, self.gallery, workflow_id(workflow.data), keep_outputs)
         about = {"workflow": workflow.data, "to": to, "name": workflow.name}
-        return self.runs.start(owner.id, job, about)
+        address = owner.block if owner.user is None else ""
+        return self.runs.start(owner.id, job, about, address, self.limits.queued_per_address)
 
     def picture(self, owner: Owner, sha256: str) -> Path | None:
         """The file of a picture that somebody may see: their own, or one that every workflow may read."""
@@ -201,10 +214,3 @@ class Studio:
                         del left[sha256]
         rest = {name: value for name, value in data.items() if name != "assets"}
         return {**rest, "assets": left} if left else rest
-
-
-def workflow_id(data: dict[str, Any]) -> str:
-    """What names a workflow for its gallery; empty where it has none."""
-    ui = data.get("ui")
-    id = ui.get("id") if isinstance(ui, dict) else None
-    return id[:100] if isinstance(id, str) else ""

@@ -62,6 +62,10 @@ class Uploads:
             self._store.rows(insert, owner, sha256, len(content), now)
         return Upload(sha256, width, height)
 
+    def has(self, owner: str) -> bool:
+        """Whether somebody has a picture here."""
+        return bool(self._store.rows("SELECT 1 FROM uploads WHERE owner = ? LIMIT 1", owner))
+
     def owns(self, owner: str, sha256: str) -> bool:
         """Whether somebody brought the picture with this content."""
         found = self._store.rows("SELECT 1 FROM uploads WHERE owner = ? AND sha256 = ?", owner, sha256)

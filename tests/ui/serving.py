@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from graph.catalogue import Catalogue, node_types_of
 from nodes import load_image, mask, note, preview, resize, save_image
 from tests.ui import toy_pack
 from ui.owners import Accounts
+from ui.reach import Reach
 from ui.serving import listen, server
 from ui.studio import Places, Studio
 
@@ -31,10 +33,10 @@ def places(folder: Path) -> Places:
 
 
 @contextmanager
-def served(studio: Studio, accounts: Accounts | None = None, root_path: str | None = None) -> Iterator[str]:
-    """The address of a server, as long as it runs."""
+def served(studio: Studio, accounts: Accounts | None = None, **reach: Any) -> Iterator[str]:
+    """The address of a server, as long as it runs; `reach` is what its options say."""
     opened = listen("127.0.0.1", 0)
-    with server(studio, accounts, root_path) as serving:
+    with server(studio, Reach(accounts=accounts, **reach)) as serving:
         thread = threading.Thread(target=serving.run, kwargs={"sockets": [opened]}, daemon=True)
         thread.start()
         while not serving.started:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.owners import Accounts, AccountsRefused, new_secret, password_hash, peer, user, visitor
+from ui.owners import Accounts, AccountsRefused, password_hash, peer, user
 
 
 def read(folder: Path, text: str | bytes) -> Accounts:
@@ -45,17 +45,6 @@ def test_a_hash_does_not_tell_the_password() -> None:
 def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(AccountsRefused, match=message):
         read(tmp_path, text)
-
-
-def test_visitors_are_known_by_their_cookie_alone() -> None:
-    secret = new_secret()
-    known = visitor(secret)
-    assert known is not None
-    assert known == visitor(secret)
-    assert secret not in known.id
-    assert known != visitor(new_secret())
-    for odd in ("", "short", secret + "x", "a" * 42 + "/"):
-        assert visitor(odd) is None
 
 
 def test_kinds_of_owners_never_meet() -> None:

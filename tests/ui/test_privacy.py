@@ -15,9 +15,11 @@ from PIL import Image as Pillow
 from graph.files import FileRefused, Files, Privacy
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
-from ui.access import UploadedFiles
+from ui.allowed_routes import is_served
 from ui.owners import Accounts, user
+from ui.reach import Reach
 from ui.studio import Studio
+from ui.uploaded_files import UploadedFiles
 
 Json = dict[str, Any]
 
@@ -187,11 +189,11 @@ def test_nobody_hears_the_answers_to_somebody_elses_calls(open_url: str) -> None
 # A login for everything
 
 
-def routes_of(studio: Studio) -> list[tuple[str, str]]:
+def routes_of(studio: Studio, reach: Reach) -> list[tuple[str, str]]:
     """Method and address of every route there is, Gradio's and ours."""
     from ui.app import build
 
-    door = build(studio, Accounts(ACCOUNTS))
+    door = build(studio, reach)
     found: list[tuple[str, str]] = []
     waiting = [(route, "") for route in door._app.routes]  # type: ignore[attr-defined]
     while waiting:
@@ -201,40 +203,111 @@ def routes_of(studio: Studio) -> list[tuple[str, str]]:
             waiting += [(item, prefix + (getattr(route, "path", "") or "")) for item in router.routes]
             continue
         found += [(method, prefix + route.path) for method in getattr(route, "methods", None) or ()]
-    return found
+    return sorted(set(found))
+
+
+def filled(path: str, owned: Json) -> str:
+    """The address of a route with what somebody has in it."""
+    for name in ("path:path", "path_or_url:path", "url_path:path"):
+        path = path.replace("{" + name + "}", owned["cached"].lstrip("/"))
+    path = path.replace("{run}", owned["run"]).replace("{id}", owned["result"]["id"])
+    path = path.replace("{sha256}", owned["upload"]["ref"].removeprefix("sha256:"))
+    return "".join(part.partition("}")[2] if "}" in part else part for part in ("{" + path).split("{"))
+
+
+STREAMS = ("/heartbeat/",)
+
+
+def walk(browser: Browser, routes: list[tuple[str, str]], owned: Json) -> dict[tuple[str, str], int]:
+    """What somebody else gets from every route: statuses, and nothing that its owner has."""
+    statuses = {}
+    cookies = dict(browser.http.cookies)
+    for method, path in routes:
+        if any(part in path for part in STREAMS):
+            continue
+        address = filled(path, owned)
+        body = b"{}" if method in ("POST", "PUT") else None
+        answer = browser.http.request(method, address, content=body)
+        browser.http.cookies.update(cookies)
+        statuses[method, address] = answer.status_code
+        for secret in (owned["result"]["id"], owned["upload"]["ref"], owned["cached"], owned["run"]):
+            assert secret not in answer.text, (method, address, secret)
+        assert owned["content"] != answer.content, (method, address)
+    return statuses
 
 
 def test_without_the_login_nothing_is_there(locked: str, studio: Studio) -> None:
-    anna = logged_in(locked, "anna")
-    owned = everything_of(anna, 5)
-    nobody = Browser(locked)
-    asked = 0
-    for method, path in sorted(set(routes_of(studio))):
-        filled = path
-        for name in ("path:path", "path_or_url:path", "url_path:path"):
-            filled = filled.replace("{" + name + "}", owned["cached"].lstrip("/"))
-        filled = filled.replace("{run}", owned["run"]).replace("{id}", owned["result"]["id"])
-        filled = "".join(
-            part.partition("}")[2] if "}" in part else part for part in ("{" + filled).split("{")
-        )
-        nobody.http.cookies.clear()
-        answer = nobody.http.request(method, filled, content=b"{}" if method in ("POST", "PUT") else None)
-        asked += 1
-        if answer.status_code in (303, 401, 403, 404, 405):
+    owned = everything_of(logged_in(locked, "anna"), 5)
+    routes = routes_of(studio, Reach(accounts=Accounts(ACCOUNTS)))
+    statuses = walk(Browser(locked), routes, owned)
+    for (method, address), status in statuses.items():
+        if status in (303, 401, 403, 404, 405):
             continue
         # What is left is the login itself, and what its page is made of.
-        assert filled.rstrip("/") in LOGIN_PAGE or filled.startswith(PARTS), (
-            method,
-            filled,
-            answer.status_code,
-        )
-        for secret in ("anna", owned["result"]["id"], owned["upload"]["ref"], "text_to_image", "toys/number"):
-            assert secret not in answer.text, (method, filled, secret)
-    assert asked > 60
+        assert address.rstrip("/") in LOGIN_PAGE or address.startswith(PARTS), (method, address, status)
+    assert len(statuses) > 60
+    assert statuses["GET", "/kandinsky/health"] == 200
 
 
-LOGIN_PAGE = ("", "/login", "/logout", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
-              "/gradio_api/theme.css", "/gradio_api/app_id")  # fmt: skip
+def test_no_route_gives_somebody_what_is_anothers(locked: str, open_url: str, studio: Studio) -> None:
+    owned = everything_of(logged_in(locked, "anna"), 6)
+    statuses = walk(logged_in(locked, "bert"), routes_of(studio, Reach(accounts=Accounts(ACCOUNTS))), owned)
+    assert statuses["GET", owned["result"]["url"]] == statuses["GET", owned["upload"]["url"]] == 404
+    owned = everything_of(Browser(open_url).enter(), 7)
+    statuses = walk(Browser(open_url).enter(), routes_of(studio, Reach()), owned)
+    assert statuses["GET", owned["result"]["url"]] == statuses["GET", owned["upload"]["url"]] == 404
+
+
+CLOSED = [
+    "/gradio_api/proxy=http://127.0.0.1/",
+    "/gradio_api/run-history/records",
+    "/gradio_api/deep_link",
+    "/gradio_api/token",
+    "/gradio_api/dev/reload",
+    "/gradio_api/vibe-code",
+    "/gradio_api/custom_component/a/client/b/c.js",
+    "/gradio_api/openapi.json",
+    "/monitoring",
+    "/monitoring/summary",
+    "/pwa_icon",
+    "/logout",
+    "/docs",
+    "/a-route-of-the-next-release",
+    "/gradio_api/a-route-of-the-next-release",
+]
+
+
+def test_routes_that_we_do_not_use_are_refused(open_url: str, studio: Studio) -> None:
+    visitor = Browser(open_url).enter()
+    assert {path: visitor.http.get(path).status_code for path in CLOSED} == dict.fromkeys(CLOSED, 404)
+    for route in ("run", "api"):
+        called = visitor.http.post(f"/gradio_api/{route}/run_workflow", json={"data": ["text_to_image"]})
+        assert called.status_code == 404
+    served_ones = [path for method, path in routes_of(studio, Reach()) if is_served(method, path)]
+    assert len(served_ones) > 20
+
+
+def test_no_get_changes_anything(open_url: str, studio: Studio) -> None:
+    """Every GET that is served, as its owner: what they have is the same afterwards."""
+    owner = Browser(open_url).enter()
+    owned = everything_of(owner, 8)
+    owner.ask("save", name="kept", workflow=saving(owned["upload"]["ref"], "k"), revision=None)
+
+    def everything() -> Any:
+        here = [str(path) for path in sorted(Path(owned["cached"]).parents[1].rglob("*"))]
+        return owner.ask("saved"), owner.ask("results", workflow="w"), owner.ask("queue"), here
+
+    before = everything()
+    for method, path in routes_of(studio, Reach()):
+        if method in ("GET", "HEAD") and not any(part in path for part in STREAMS):
+            owner.http.request(method, filled(path, owned))
+    assert everything() == before
+    assert [owner.http.get(url).status_code for url in addresses(owned)[:3]] == [200, 200, 200]
+
+
+LOGIN_PAGE = ("", "/login", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
+              "/gradio_api/theme.css", "/gradio_api/app_id",
+              "/kandinsky/health", "/kandinsky/logout")  # fmt: skip
 PARTS = ("/assets", "/static", "/svelte")
 
 
@@ -333,7 +406,7 @@ def test_closed_folders_stay_closed_below_open_ones(tmp_path: Path) -> None:
 
 
 def test_gradio_keeps_a_bounded_number_of_uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.access.MOST_UPLOADS", 2)
+    monkeypatch.setattr("ui.uploaded_files.MOST_UPLOADS", 2)
     files = UploadedFiles()
     one, other = user("one"), user("other")
     paths = [tmp_path / name for name in ("a", "b", "c", "d")]
