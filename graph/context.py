@@ -51,6 +51,9 @@ class Environment:
     """Replaces a node's device "auto"."""
     download: bool = False
     """Whether the user agreed to downloads."""
+    hub: bool = True
+    """Whether the hub may be asked about what is not here. Only the owner of the machine may cause that: it
+    carries their token, and would reveal to others which private repositories exist."""
     tell: Callable[[str, int, int], None] = say_download
     """Is told what is downloaded while planning: its name, bytes so far (0 at first), and in all."""
     cancelled: Callable[[], bool] = lambda: False

@@ -95,7 +95,7 @@ class Answers:
             "user": owner.user,
             "version": version("kandinsky-canvas"),
             "devices": _devices(),
-            "downloads": self._studio.downloads,
+            "downloads": self._studio.may_fetch(owner),
         }
 
     # Runs
@@ -114,10 +114,8 @@ class Answers:
     ) -> dict[str, Any]:
         """Run a workflow; with `download`, checkpoints that are not here are fetched first."""
         del base
-        if download and not self._studio.downloads:
-            raise Refused(
-                "only who sits at the server may fetch checkpoints: there, kandinsky run --download"
-            )
+        if download and not self._studio.may_fetch(owner):
+            raise Refused("checkpoints are fetched by the owner of the server's machine alone")
         if isinstance(workflow, dict):
             workflow = self._studio.take_assets(owner, workflow)
         return {"run": self._studio.start(owner, self._studio.read(workflow), to, download=download)}

@@ -128,7 +128,12 @@ class Studio:
             privacy=privacy,
             names=workflow.file_names,
         )
-        return Environment(files, self._device, download and self.downloads)
+        may_fetch = self.may_fetch(owner)
+        return Environment(files, self._device, download and may_fetch, hub=may_fetch)
+
+    def may_fetch(self, owner: Owner) -> bool:
+        """Whether a request may cause look-ups on the hub and downloads: the machine's owner alone can."""
+        return self.downloads and owner.of_machine
 
     def plan(self, owner: Owner, workflow: Workflow, to: str | None = None) -> dict[str, str]:
         """Node id -> "run", "reuse" or "skip".

@@ -62,13 +62,13 @@ def fetch(
         Unavailable: without consent (saying the size) or without a connection.
         CheckpointError: when the repository has no safetensors weights for a part.
     """
-    commit, sizes = _ask(name, revision, environment.download)
+    commit, sizes = _ask(name, revision, environment)
     return _download(name, revision, commit, sizes, choose(sizes, folders, dtype, name), environment)
 
 
 def fetch_files(name: str, revision: str, wanted: Iterable[str], environment: Environment) -> Snapshot:
     """As `fetch`, but those of the files `wanted` that the repository has."""
-    commit, sizes = _ask(name, revision, environment.download)
+    commit, sizes = _ask(name, revision, environment)
     chosen = [file for file in wanted if file in sizes]
     if not chosen:
         raise CheckpointError(f"{name} has none of the files {', '.join(wanted)}")
@@ -128,9 +128,11 @@ def _complete(folder: Path, names: Sequence[str], dtype: str) -> bool:
         return False
 
 
-def _ask(name: str, revision: str, consent: bool) -> tuple[str, dict[str, int]]:
+def _ask(name: str, revision: str, environment: Environment) -> tuple[str, dict[str, int]]:
     """The commit and the size of every file, from the hub; without consent at most once a minute."""
-    now = time.monotonic()
+    if not environment.hub:  # not even what was learnt for somebody else is told
+        raise Unavailable(f"checkpoint {name} is not on this machine")
+    now, consent = time.monotonic(), environment.download
     answer = _answer(name, revision, consent, now if consent else now // ASKED_AGAIN)
     if isinstance(answer, str):
         raise Unavailable(answer)

@@ -11,6 +11,7 @@ import pytest
 from graph.catalogue import Catalogue
 from graph.context import Environment, Unavailable
 from graph.node import node
+from nodes import load_prior
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served
 from ui.studio import Studio
@@ -72,7 +73,7 @@ def test_a_click_fetches_what_planning_misses(server: Browser) -> None:
 @pytest.mark.parametrize("server", [False], indirect=True)
 def test_others_cannot_fill_the_disk_of_a_server(server: Browser) -> None:
     assert not server.ask("hello")["downloads"]
-    with pytest.raises(Refusal, match="only who sits at the server may fetch checkpoints"):
+    with pytest.raises(Refusal, match="fetched by the owner of the server's machine alone"):
         server.run(WORKFLOW, download=True)
     assert server.run(WORKFLOW)[-1]["status"] == "failed"
     assert FETCHED == []
@@ -91,3 +92,42 @@ def test_a_download_can_be_stopped(server: Browser) -> None:
     assert seen[-1]["event"] == "done" and seen[-1]["status"] == "cancelled"
     assert FETCHED == []
     assert server.run(WORKFLOW, download=True)[-1]["status"] == "ok"
+
+
+@pytest.mark.parametrize("server", [True], indirect=True)
+def test_a_visitor_behind_a_proxy_on_this_machine_is_not_its_owner(server: Browser) -> None:
+    server.http.headers["x-forwarded-for"] = "203.0.113.9"
+    assert not server.ask("hello")["downloads"]
+    with pytest.raises(Refusal, match="fetched by the owner of the server's machine alone"):
+        server.run(WORKFLOW, download=True)
+    assert FETCHED == []
+    del server.http.headers["x-forwarded-for"]
+    assert server.ask("hello")["downloads"]
+
+
+def test_the_hub_is_asked_for_the_owner_of_the_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is what it said to the owner told to others."""
+    asked: list[str] = []
+
+    def answer(name: str, *_: object) -> tuple[str, dict[str, int]]:
+        asked.append(name)
+        return "c" * 40, {"model_index.json": 2, "prior/diffusion_pytorch_model.safetensors": 123_000_000}
+
+    monkeypatch.setattr("nodes.checkpoints.hub._answer", answer)
+    monkeypatch.setattr("nodes.checkpoints.hub.find", lambda *_: None)
+    load = {"type": "load_prior", "params": {"source": "owner/secret"}}
+    workflow = {**WORKFLOW, "nodes": {"load": load}}
+    for downloads in (True, False):
+        catalogue = Catalogue([load_prior.node_type])  # type: ignore[attr-defined]
+        studio = Studio(catalogue, places(tmp_path / str(downloads)), downloads=downloads)
+        with served(studio) as url:
+            owner, visitor = Browser(url).enter(), Browser(url).enter()
+            visitor.http.headers["x-forwarded-for"] = "203.0.113.9"
+            for browser, may in ((owner, downloads), (visitor, False)):
+                asked.clear()
+                (problem,) = browser.ask("plan", workflow=workflow)["problems"]
+                assert problem["message"] == "checkpoint owner/secret is not on this machine"
+                assert asked == (["owner/secret"] if may else [])
+                assert problem.get("fetch") == ("123.0 MB" if may else None)
