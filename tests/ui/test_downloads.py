@@ -130,4 +130,4 @@ def test_the_hub_is_asked_for_the_owner_of_the_machine_alone(
                 (problem,) = browser.ask("plan", workflow=workflow)["problems"]
                 assert problem["message"] == "checkpoint owner/secret is not on this machine"
                 assert asked == (["owner/secret"] if may else [])
-                assert problem.get("fetch") == ("123.0 MB" if may else None)
+                assert ("fetch" in problem) is may
