@@ -18,7 +18,7 @@ from graph.catalogue import installed
 from graph.memory_cache import MemoryCache
 from graph.results import MEMORY_LIMIT
 from tests.ui.browser import Browser
-from tests.ui.serving import places, served
+from tests.ui.serving import places, served, toys_and_pictures
 from ui.cli import main
 from ui.owners import Accounts
 from ui.studio import Studio
@@ -194,22 +194,20 @@ def test_with_a_login(studio: Studio, tmp_path: Path) -> None:
             assert browser.http.get(f"/gradio_api/file={theirs['path']}").status_code == status
 
 
-def test_a_param_of_words_and_switches_is_called_with_either(studio: Studio) -> None:
+def test_a_param_of_words_and_switches_is_called_with_either(tmp_path: Path) -> None:
     nodes = {
         "load": {"type": "load_image", "params": {"path": "scene.png"}},
         "save": {"type": "save_image", "inputs": {"image": "load.image"}},
     }
     interface = {"inputs": {"carry": "save.metadata"}, "outputs": {"image": "save.image"}}
     data = {"format": "kandinsky-workflow", "version": 1, "nodes": nodes, "interface": interface}
+    studio = Studio(toys_and_pictures(), places(tmp_path))
+    studio.places.workflows.mkdir()
     (studio.places.workflows / "Carry.json").write_text(json.dumps(data))
-    try:
-        with served(studio) as url:
-            client = Client(url, verbose=False)
-            carried = {
-                value: Path(client.predict(value, api_name="/carry")).read_bytes()
-                for value in (True, "prompt", False)
-            }
-    finally:
-        (studio.places.workflows / "Carry.json").unlink()
-    assert [b"kandinsky-workflow" in content for content in carried.values()] == [True, False, False]
-    assert [b"kandinsky-prompt" in content for content in carried.values()] == [False, True, False]
+    with served(studio) as url:
+        client = Client(url, verbose=False)
+        carried = [
+            Path(client.predict(value, api_name="/carry")).read_bytes() for value in (True, "prompt", False)
+        ]
+    assert [b"kandinsky-workflow" in content for content in carried] == [True, False, False]
+    assert [b"kandinsky-prompt" in content for content in carried] == [False, True, False]
