@@ -71,10 +71,14 @@ class Answers:
         _check_fields(method, owner, fields)
         try:
             return method(owner, **fields)
-        except (CallRefused, LibraryError, QueueFull, UnknownRun) as error:
-            raise Refused(str(error)) from None
+        except (CallRefused, LibraryError, QueueFull, UnknownRun, Refused) as error:
+            raise Refused(self._studio.discretion.text(owner, str(error))) from None
         except InvalidWorkflow as invalid:
-            raise Refused(str(invalid.problems[0])) from None
+            raise Refused(self._studio.discretion.text(owner, str(invalid.problems[0]))) from None
+
+    def fault(self, owner: Owner, error: Exception) -> str:
+        """What to say where answering went wrong in a way that nobody foresaw."""
+        return self._studio.discretion.fault(owner, "the server could not answer", error)
 
     def hello(self, owner: Owner) -> dict[str, Any]:
         """What the canvas needs to begin."""
@@ -107,7 +111,8 @@ class Answers:
             read = self._studio.read(workflow)
             return {"problems": [], "nodes": self._studio.plan(owner, read, to)}
         except InvalidWorkflow as invalid:
-            return {"problems": [problem.as_dict() for problem in invalid.problems], "nodes": {}}
+            problems = [problem.as_dict() for problem in invalid.problems]
+            return {"problems": self._studio.discretion.problems(owner, problems), "nodes": {}}
 
     def start(
         self, owner: Owner, workflow: Any, base: str = "", to: str | None = None, download: bool = False

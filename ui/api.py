@@ -23,15 +23,14 @@ from graph.node import Param
 from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow
 from ui.access import owner_of
-from ui.calls import CallRefused, Calls, Picture
+from ui.calls import Calls, Picture
 from ui.gradio_private import result_file
 from ui.interface import Field, fields, outputs
 from ui.library import LibraryError
-from ui.owners import Owner
+from ui.owners import NOBODY, Owner
 from ui.studio import Studio
 from ui.templates import templates
 
-_NOBODY = Owner("")
 _PYTHON = {"string": str, "int": int, "float": float, "bool": bool}
 _REQUEST = "_request"
 
@@ -58,7 +57,7 @@ def add_endpoints(blocks: gr.Blocks, studio: Studio, calls: Calls) -> None:
 def _workflows(studio: Studio) -> Iterator[tuple[str, Workflow]]:
     for template in templates():
         yield template.id, studio.read(template.workflow)
-    library = studio.library(_NOBODY)
+    library = studio.library(NOBODY)
     for saved in sorted(library.saved(), key=lambda item: item.name):
         with suppress(InvalidWorkflow, LibraryError):
             yield saved.name, studio.read(library.load(saved.name).workflow)
@@ -120,10 +119,10 @@ def _found(studio: Studio, calls: Calls, owner: Owner, workflow: str) -> Workflo
         if workflow.lstrip().startswith("{"):
             return studio.read(studio.take_assets(owner, _json(workflow, "workflow")))
         return calls.find(owner, workflow)
-    except InvalidWorkflow as invalid:
-        raise gr.Error(str(invalid.problems[0]), print_exception=False) from None
-    except CallRefused as refused:
-        raise gr.Error(str(refused), print_exception=False) from None
+    except gr.Error:
+        raise
+    except Exception as error:
+        raise gr.Error(str(calls.refused(owner, error)), print_exception=False) from None
 
 
 async def _called(calls: Calls, owner: Owner, workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
@@ -131,8 +130,8 @@ async def _called(calls: Calls, owner: Owner, workflow: Workflow, values: dict[s
     try:
         run = await to_thread.run_sync(calls.start, owner, workflow, values)
         return await calls.outputs(owner, run)
-    except CallRefused as refused:
-        raise gr.Error(str(refused), print_exception=False) from None
+    except Exception as error:
+        raise gr.Error(str(calls.refused(owner, error)), print_exception=False) from None
 
 
 def _plain(value: Any) -> Any:

@@ -68,7 +68,7 @@ def build(studio: Studio, reach: Reach) -> App:
     uploaded = UploadedFiles()
     calls = Calls(studio, uploaded)
     blocks = pages(studio, calls)
-    blocks.uploaded = uploaded
+    blocks.uploaded, blocks.discretion = uploaded, studio.discretion
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Gradio leaves the question which other sites may call to this one.
     app.add_middleware(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graph.json_text import JsonRefused
 from graph.overrides import override
 from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow, loads, save
@@ -83,7 +84,7 @@ class Calls:
             if kind in ("", "saved"):
                 return self._studio.read(self._studio.library(owner).load(rest).workflow)
         except (LibraryError, InvalidWorkflow) as refused:
-            raise CallRefused(str(refused)) from None
+            raise self.refused(owner, refused) from None
         raise CallRefused(f"there is no workflow called {rest[:90]!r} (any more)")
 
     def start(self, owner: Owner, workflow: Workflow, given: Mapping[str, Any]) -> str:
@@ -104,15 +105,25 @@ class Calls:
             changed = override(workflow, studio.catalogue, filled, files=None)
             problems = studio.problems(owner, changed)
             if problems:
-                raise CallRefused("; ".join(_sentence(problem) for problem in problems[:5]))
+                problems = studio.discretion.problems(owner, problems[:5])
+                raise CallRefused("; ".join(map(_sentence, problems)))
             return studio.start(owner, changed, keep_outputs=True)
         except (InvalidWorkflow, QueueFull, UploadRefused) as refused:
-            raise CallRefused(str(refused)) from None
+            raise self.refused(owner, refused) from None
+
+    def refused(self, owner: Owner, error: Exception) -> CallRefused:
+        """What somebody may read of an error: one that was foreseen, or any other."""
+        discretion = self._studio.discretion
+        if isinstance(error, CallRefused):
+            return error
+        if isinstance(error, InvalidWorkflow | LibraryError | QueueFull | UploadRefused | JsonRefused):
+            return CallRefused(discretion.text(owner, str(error)))
+        return CallRefused(discretion.fault(owner, "the workflow could not be called", error))
 
     async def follow(self, owner: Owner, run: str) -> AsyncIterator[list[Event]]:
         """The events of a run."""
         async for events in self._studio.runs.log(owner.id, run).follow():
-            yield events
+            yield [self._studio.discretion.event(owner, event) for event in events]
 
     async def outputs(self, owner: Owner, run: str) -> dict[str, Any]:
         """Wait for a run; its outputs by interface name: lists of `Picture`, values, or summaries.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from graph.problems import sentence
 from ui.access import owner_of
 from ui.answers import QUESTIONS, Answers, Refused, fields_of
 from ui.routes import bundle_url
@@ -59,13 +57,13 @@ def _server_function(answers: Answers, question: str) -> Callable[..., str]:
     """A function that Gradio lets the browser call: fields of a question and its answer as JSON text."""
 
     def ask(fields: Any, request: gr.Request) -> str:
+        owner = owner_of(request)
         try:
-            return json.dumps({"answer": answers.answer(question, owner_of(request), fields_of(fields))})
+            return json.dumps({"answer": answers.answer(question, owner, fields_of(fields))})
         except Refused as refused:
             return json.dumps({"error": str(refused)})
         except Exception as error:
-            traceback.print_exc()
-            return json.dumps({"error": f"the server could not answer: {sentence(error)}"})
+            return json.dumps({"error": answers.fault(owner, error)})
 
     ask.__name__ = question
     ask.__annotations__["request"] = gr.Request  # what tells Gradio to fill it in

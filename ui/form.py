@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from anyio import to_thread
 
-from graph.json_text import JsonRefused, excerpt, read
+from graph.json_text import excerpt, read
 from graph.node import Param
 from graph.workflow import Workflow
 from ui.access import owner_of
@@ -63,10 +63,11 @@ def form(blocks: gr.Blocks, studio: Studio, calls: Calls) -> None:
         def show(name: str | None, request: gr.Request) -> None:
             if not name:
                 return
+            owner = owner_of(request)
             try:
-                workflow = calls.find(owner_of(request), name)
-            except CallRefused as refused:
-                gr.HTML(_problem(str(refused)))
+                workflow = calls.find(owner, name)
+            except Exception as error:
+                gr.HTML(_problem(str(calls.refused(owner, error))))
                 return
             _show(studio, calls, workflow)
 
@@ -199,8 +200,8 @@ def _runner(
         try:
             values = {field.name: _value(field, value) for field, value in zip(known, given, strict=True)}
             id = await to_thread.run_sync(calls.start, owner, workflow, values)
-        except (CallRefused, JsonRefused) as refused:
-            yield ["", _problem(str(refused)), gr.skip(), *idle]
+        except Exception as error:
+            yield ["", _problem(str(calls.refused(owner, error))), gr.skip(), *idle]
             return
         busy = [gr.Button(interactive=False), gr.Button(interactive=True)]
         yield [id, _status("Starting…"), gr.skip(), *busy]

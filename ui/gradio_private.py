@@ -13,6 +13,8 @@ import gradio as gr
 from gradio_client.utils import is_file_obj, is_file_obj_with_meta
 
 from ui.access import owner_of
+from ui.discretion import Discretion
+from ui.owners import NOBODY
 from ui.uploaded_files import UploadedFiles
 
 MOST_DEPTH, MOST_VALUES = 100, 1_000_000
@@ -25,6 +27,7 @@ class GuardedBlocks(gr.Blocks):
     """Blocks whose endpoints are given files that their caller uploaded, and no others."""
 
     uploaded: UploadedFiles
+    discretion: Discretion
 
     async def process_api(
         self, block_fn: Any, inputs: list[Any], state: Any = None, request: Any = None, **options: Any
@@ -32,11 +35,20 @@ class GuardedBlocks(gr.Blocks):
         """Check what a call is made with, call, and say where its results are.
 
         Raises:
-            gr.Error: for a file that is not an upload of the caller.
+            gr.Error: for a file that is not an upload of the caller, and for visitors whatever goes wrong.
         """
         function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         check_files(inputs, function.inputs, request, self.uploaded)
-        output = await super().process_api(block_fn, inputs, state, request, **options)
+        try:
+            output = await super().process_api(block_fn, inputs, state, request, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            owner = owner_of(request) if request is not None else NOBODY
+            if owner.of_machine:
+                raise
+            said = self.discretion.fault(owner, "the call could not be answered", error)
+            raise gr.Error(said, print_exception=False) from None
         root = options.get("root_path") or ""
         output["data"] = [_with_results(value, root) for value in output.get("data", ())]
         return output

@@ -36,6 +36,10 @@ class Owner:
         return self.id if self.user is not None else block(self.address)
 
 
+NOBODY = Owner("")
+"""Stands where no request was made."""
+
+
 def user(name: str) -> Owner:
     """Somebody who logged in."""
     return Owner(f"user:{name}", name)

@@ -9,8 +9,8 @@ import gzip
 import hashlib
 import json
 import mimetypes
-from collections.abc import AsyncIterator
-from functools import cache
+from collections.abc import AsyncIterator, Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from graph.problems import InvalidWorkflow
 from graph.workflow import loads
 from ui.access import owner_of
 from ui.answers import Answers
-from ui.event_log import EventLog
+from ui.event_log import Event, EventLog
 from ui.gallery import thumbnail
 from ui.runs import UnknownRun
 from ui.studio import Studio
@@ -79,7 +79,7 @@ def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
         try:
             taken = await anyio.to_thread.run_sync(studio.uploads.take, owner_of(request).id, content)
         except UploadRefused as refused:
-            return _refused(str(refused))
+            return _refused(studio.discretion.text(owner_of(request), str(refused)))
         url = f"/kandinsky/picture/{taken.sha256}"
         size = {"width": taken.width, "height": taken.height}
         return JSONResponse({"ref": f"sha256:{taken.sha256}", "url": url, **size})
@@ -116,7 +116,7 @@ def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
             read = await anyio.to_thread.run_sync(loads, content)
             opened = await anyio.to_thread.run_sync(answers.opened, owner_of(request), read)
         except InvalidWorkflow as invalid:
-            return _refused(str(invalid.problems[0]))
+            return _refused(studio.discretion.text(owner_of(request), str(invalid.problems[0])))
         return JSONResponse(opened)
 
     @router.get("/runs/{run}/events")
@@ -126,15 +126,16 @@ def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
         except UnknownRun as unknown:
             return _refused(str(unknown), 404)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(_stream(log, since), media_type="text/event-stream", headers=headers)
+        seen = partial(studio.discretion.event, owner_of(request))
+        return StreamingResponse(_stream(log, since, seen), media_type="text/event-stream", headers=headers)
 
     app.include_router(router)
 
 
-async def _stream(log: EventLog, since: int) -> AsyncIterator[str]:
+async def _stream(log: EventLog, since: int, seen: Callable[[Event], Event]) -> AsyncIterator[str]:
     """Batches of events as a stream; who reads slowly gets larger batches, and of previews the newest."""
     async for batch in log.follow(since, HEARTBEAT_SECONDS):
-        yield f"data: {_json(batch)}\n\n" if batch else ": still here\n\n"
+        yield f"data: {_json(list(map(seen, batch)))}\n\n" if batch else ": still here\n\n"
 
 
 def _json(value: Any) -> str:

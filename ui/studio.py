@@ -13,12 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from graph.catalogue import Catalogue
 from graph.context import Environment
 from graph.disk_cache import DiskCache
-from graph.files import FileRefused, Files, FingerprintIndex, Privacy
+from graph.files import FileRefused, Files, FingerprintIndex, Privacy, models_folder
 from graph.memory_cache import MemoryCache
 from graph.plan import plan
 from graph.problems import InvalidWorkflow
@@ -28,6 +29,7 @@ from graph.types import wire_types
 from graph.versions import up_to_date
 from graph.workflow import FORMAT, VERSION, Workflow, from_json
 from ui import limits as most
+from ui.discretion import Discretion
 from ui.gallery import Gallery
 from ui.job import Job
 from ui.library import Library, Room
@@ -80,6 +82,9 @@ class Studio:
         self.runs = Runs()
         self.uploads = Uploads(places.inputs)
         self.gallery = Gallery(places.output)
+        self.discretion = Discretion(
+            [*vars(places).values(), *allow, Path.cwd(), Path.home(), Path(gettempdir()), models_folder()]
+        )
         self._device = device
         self._allow = list(allow)
         self._libraries: dict[Path, Library] = {}
