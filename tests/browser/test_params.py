@@ -278,6 +278,17 @@ def test_pictures_travel_in_the_file_only_when_asked_for(widgets: Canvas) -> Non
     assert {**full, "assets": None} == {**plain, "assets": None}
 
 
+def test_the_menu_says_what_a_download_with_pictures_carries(widgets: Canvas) -> None:
+    content = picture(7)
+    widgets.drop_file("mine.png", content, "image/png", at=widgets.middle(image_field(widgets)))
+    widgets.until_param("picture", "path", named(content))
+    widgets.page.get_by_role("toolbar", name="Workflow").get_by_role("button", name="More").click()
+    item = widgets.page.get_by_role("menuitem", name="Download with pictures", exact=True)
+    expect(item).to_have_accessible_description(
+        re.compile("the picture it uses, whole, but without camera data")
+    )
+
+
 def download(canvas: Canvas, item: str) -> dict[str, Any]:
     """The workflow that an item of the menu downloads."""
     with canvas.page.expect_download() as download:
