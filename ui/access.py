@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
-from urllib.parse import parse_qs
 
 from ui.allowed_routes import is_free, is_served
 from ui.asgi import (
@@ -31,6 +29,7 @@ from ui.asgi import (
     with_cookie,
     with_safe_headers,
 )
+from ui.conversations import Conversations
 from ui.cookies import COOKIE, Cookies
 from ui.forwarded import client_of
 from ui.limits import ADDRESS, TOO_MANY_PAGES
@@ -41,17 +40,14 @@ from ui.uploaded_files import UploadedFiles
 
 LARGEST_BODY = 160 * 2**20
 """Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
-MOST_CONVERSATIONS = 2_000
-"""Calls and sessions that are remembered for one visitor, or for one address without a login."""
 
 _PAGES = ("/", "/form", "/form/")
 _FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
 _RESULT = re.compile(r"/?kandinsky/([0-9a-f]{32})/[^/]*")
 _UPLOAD = re.compile(r"/gradio_api/upload/?")
 _CALL = re.compile(r"/gradio_api/call/(v2/)?[^/]+/?")
-_CALLED = re.compile(r"/gradio_api/call/[^/]+/([^/]+)/?")
 _JOIN = re.compile(r"/gradio_api/queue/join/?")
-_HEARD = re.compile(r"/gradio_api/queue/data/?")
+_CANCEL = re.compile(r"/gradio_api/cancel/?")
 
 
 class Logins(Protocol):
@@ -73,29 +69,6 @@ class GradioSessions(Protocol):
 
 class BodyTooLarge(Exception):
     """A request has a larger body than any that makes sense."""
-
-
-class Conversations:
-    """Gradio's calls and sessions, by who began them: the answers are for them alone."""
-
-    def __init__(self) -> None:
-        self._owners: dict[str, str] = {}
-        self._begun: defaultdict[str, deque[str]] = defaultdict(deque)
-        """Address or user -> their calls and sessions, oldest first."""
-
-    def begin(self, owner: Owner, id: str) -> bool:
-        """Remember who began a call or session; False where somebody else did already."""
-        if id not in self._owners:
-            self._owners[id] = owner.id
-            begun = self._begun[owner.block]
-            begun.append(id)
-            if len(begun) > MOST_CONVERSATIONS:
-                del self._owners[begun.popleft()]
-        return self._owners[id] == owner.id
-
-    def has(self, owner: Owner, id: str) -> bool:
-        """Whether this person began it."""
-        return self._owners.get(id) == owner.id
 
 
 class Door:
@@ -128,7 +101,7 @@ class Door:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        path = scope["path"] = "/" + scope["path"].lstrip("/")
+        path = scope["path"] = _within(scope["path"], self._reach.root_path)
         client = client_of(scope, self._reach)
         send = with_safe_headers(send, scope.get("scheme") == "https")
         foreign = refusal(scope["method"], headers_of(scope), self._reach)
@@ -178,14 +151,11 @@ class Door:
                 send = _noting(scope, send, lambda answer: self._note_uploads(owner, answer))
             elif _CALL.fullmatch(path):
                 send = _noting(scope, send, lambda answer: self._note_call(owner, answer))
-            elif _JOIN.fullmatch(path):
+            if any(pattern.fullmatch(path) for pattern in (_CALL, _JOIN, _CANCEL)):
                 body = await _whole(receive)
-                session = _session_of(body)
-                if not self._conversations.begin(owner, session):
-                    await answer(send, 403, "This session is somebody else's")
-                    return
-                if not self._sessions.admit(owner.block, session):
-                    await answer(send, 429, TOO_MANY_PAGES)
+                refused = self._refuse_session(owner, _session_of(body), bool(_JOIN.fullmatch(path)))
+                if refused is not None:
+                    await answer(send, *refused)
                     return
                 receive = _again(body, receive)
         await self._limited(scope, receive, send)
@@ -193,11 +163,9 @@ class Door:
     def _refuse(self, scope: Scope, owner: Owner) -> tuple[int, str] | None:
         """Status and reason where a request goes no further; results are led to where they are checked."""
         path = scope["path"]
-        called = _CALLED.fullmatch(path) if scope["method"] == "GET" else None
-        heard = parse_qs(scope["query_string"].decode("latin-1")) if _HEARD.fullmatch(path) else {}
-        for id in [*([called[1]] if called else []), *heard.get("session_hash", ())]:
-            if not self._conversations.has(owner, id):
-                return 403, "This is the answer to somebody else"
+        query = scope["query_string"].decode("latin-1")
+        if scope["method"] == "GET" and not self._conversations.may_get(owner, path, query):
+            return 403, "This is the answer to somebody else"
         match = _FILE.fullmatch(path)
         if match is None:
             return None
@@ -207,6 +175,14 @@ class Door:
             scope["raw_path"] = scope["path"].encode()
             return None
         return None if self._uploaded.owns(owner, match[1]) else (403, "File not allowed")
+
+    def _refuse_session(self, owner: Owner, session: str, joins: bool) -> tuple[int, str] | None:
+        """Status and reason where a call may neither be made nor ended in a session; "" is none."""
+        if (session or joins) and not self._conversations.begin(owner, session):
+            return 403, "This session is somebody else's"
+        if joins and not self._sessions.admit(owner.block, session):
+            return 429, TOO_MANY_PAGES
+        return None
 
     def _note_uploads(self, owner: Owner, answer: Any) -> None:
         for path in answer if isinstance(answer, list) else ():
@@ -253,6 +229,12 @@ def owner_of(request: Any) -> Owner:
     owner = wrapped.scope["state"]["owner"]
     assert isinstance(owner, Owner)
     return owner
+
+
+def _within(path: str, root: str) -> str:
+    """The path within the app, whether or not a proxy removed what it serves the app below."""
+    path = "/" + path.lstrip("/")
+    return path.removeprefix(root) if path.startswith(f"{root}/") else path
 
 
 def _noting(scope: Scope, send: Send, note: Callable[[Any], None]) -> Send:

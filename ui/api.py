@@ -9,7 +9,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, cleandoc
 from itertools import count
 from types import GenericAlias
 from typing import Any, Literal
@@ -33,6 +33,7 @@ from ui.templates import templates
 
 _PYTHON = {"string": str, "int": int, "float": float, "bool": bool}
 _REQUEST = "_request"
+_OTHER_SITES = "A page of another site may call it where the server was started with --allow-origin SITE."
 
 
 def add_endpoints(blocks: gr.Blocks, studio: Studio, calls: Calls) -> None:
@@ -110,6 +111,7 @@ def _run_workflow(studio: Studio, calls: Calls) -> Callable[..., Any]:
         back = await _called(calls, owner, found, values)
         return {key: _plain(value) for key, value in back.items()}
 
+    run_workflow.__doc__ = f"{cleandoc(run_workflow.__doc__ or '')}\n\n{_OTHER_SITES}"
     run_workflow.__annotations__ = {"_request": gr.Request, "workflow": str, "inputs": str, "return": dict}
     return run_workflow
 
@@ -156,7 +158,7 @@ def _description(workflow: Workflow, parameters: list[Parameter], asked: list[Fi
         what = f" ({expected(field.param)})" if field.param.range or field.param.choices else ""
         what = " (handle_file(...) or sha256:...)" if field.param.file is not None else what
         lines.append(f"- {parameter.name}: {field.help}{what}")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _OTHER_SITES])
 
 
 def _shape(function: Any, parameters: list[Parameter], back: Any) -> None:

@@ -40,6 +40,13 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
+def host_name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower().rstrip(".")
+
+
 def cookies_of(scope: Scope) -> dict[str, str]:
     """The cookies of a request by name."""
     pairs = (part.strip().partition("=") for part in headers_of(scope).get("cookie", "").split(";"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from ui.asgi import Scope
+from ui.asgi import Scope, headers_of, host_name
 from ui.reach import Reach
 
 
@@ -28,7 +28,8 @@ def client_of(scope: Scope, reach: Reach) -> Client:
     if said:
         scope["headers"] = [pair for pair in scope["headers"] if not _forwards(pair[0])]
     if not reach.trusts(peer):
-        return Client(peer, reach.has_owner and _is_loopback(peer) and not said)
+        direct = not said and not _is_passed_on(scope)
+        return Client(peer, reach.has_owner and _is_loopback(peer) and direct)
     if _first(said, b"x-forwarded-proto") in ("http", "https"):
         scope["scheme"] = _first(said, b"x-forwarded-proto")
     host = _first(said, b"x-forwarded-host")
@@ -40,8 +41,23 @@ def client_of(scope: Scope, reach: Reach) -> Client:
     return Client(named[0] if named else peer, False)
 
 
+def _is_passed_on(scope: Scope) -> bool:
+    """Whether a request came by a proxy that says nothing of itself, as nginx does by default.
+
+    It speaks HTTP/1.0, or calls this server by another name or address than the browser does.
+    """
+    headers = headers_of(scope)
+    origin, host = headers.get("origin"), headers.get("host", "").lower()
+    renamed = origin is not None and origin.lower().partition("://")[2] != host
+    name = host_name(host)
+    elsewhere = _is_address(name) and not _is_loopback(name)
+    return scope.get("http_version") == "1.0" or renamed or elsewhere
+
+
 def _forwards(name: bytes) -> bool:
-    return name in (b"forwarded", b"via", b"x-real-ip") or name.startswith(b"x-forwarded-")
+    return name in (b"forwarded", b"via", b"x-real-ip", b"x-gradio-server") or name.startswith(
+        b"x-forwarded-"
+    )
 
 
 def _first(said: dict[bytes, bytes], name: bytes) -> str:

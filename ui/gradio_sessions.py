@@ -7,6 +7,7 @@ from collections import OrderedDict
 from fastapi import HTTPException
 from gradio.state_holder import SessionState, StateHolder
 
+from ui.conversations import LONGEST_ID
 from ui.limits import ADDRESS, TOO_MANY_PAGES
 
 _MOST_REMEMBERED = 100_000
@@ -36,6 +37,8 @@ class LimitedSessions(StateHolder):
         """Whether a page at this address may have this session, for which an idle one may have to go."""
         if session in self.session_data:
             return True
+        if len(session) > LONGEST_ID:
+            return False
         of_address = [id for id in self.session_data if self._addresses.get(id) == address]
         if address and not address.startswith("user:") and len(of_address) >= self._most:
             idle = next((id for id in of_address if not self._is_busy(id)), None)  # least recently used first

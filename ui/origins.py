@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from ui.asgi import Scope
+from ui.asgi import Scope, host_name
 from ui.reach import Reach
 
 
 def refusal(method: str, headers: Mapping[str, str], reach: Reach) -> str | None:
     """Why a request is refused, None where it is not. `headers` by lower-case names."""
     host = headers.get("host", "")
-    if not _is_own(_name_of(host), reach):
+    if not _is_own(host_name(host), reach):
         shown = host[:90] or "nothing"
         return f"This server does not go by {shown!r}; start it with --allow-host NAME to use that name"
     origin, site = headers.get("origin"), headers.get("sec-fetch-site")
@@ -34,7 +34,10 @@ def refusal(method: str, headers: Mapping[str, str], reach: Reach) -> str | None
     return _FOREIGN
 
 
-_FOREIGN = "Another site may not use this server; --allow-origin ORIGIN admits a site of one's own"
+_FOREIGN = (
+    "Another site may not use this server; --allow-origin ORIGIN admits a site of one's own, "
+    "and --allow-host NAME the name that a proxy gives this one"
+)
 
 
 def _is_own(name: str, reach: Reach) -> bool:
@@ -44,13 +47,6 @@ def _is_own(name: str, reach: Reach) -> bool:
     except ValueError:
         return name in reach.own_names
     return True
-
-
-def _name_of(host: str) -> str:
-    """The name in a Host header, without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].lower().rstrip(".")
 
 
 def _is_same(origin: str, host: str, reach: Reach) -> bool:

@@ -159,6 +159,12 @@ def test_the_documented_configuration_below_a_path(
         assert httpx.get(f"http://127.0.0.1:{port}/canvas/kandinsky/health", headers=named).json() == {
             "queue": "works"
         }
+        for forged in ({**named, "x-forwarded-host": "evil.example"}, {"x-forwarded-host": "canvas.example"}):
+            host = forged.get("host", "evil.example")
+            answer = httpx.get(
+                f"http://127.0.0.1:{port}/canvas/kandinsky/health", headers={**forged, "host": host}
+            )
+            assert answer.status_code == (200 if host == "canvas.example" else 403)
         # The configuration's own limits end what is too large before the server sees it.
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         connection.putrequest("POST", "/canvas/kandinsky/open")

@@ -84,6 +84,7 @@ def test_every_template_and_saved_workflow_is_an_endpoint(client: Client) -> Non
     shape = {item["parameter_name"]: item for item in named["/inpainting"]["parameters"]}["shape"]
     assert shape["type"]["enum"][0] == "painted"
     assert "What the picture shows." in named["/text_to_image"]["description"]
+    assert all("--allow-origin" in named[path]["description"] for path in ("/text_to_image", "/run_workflow"))
 
 
 def test_the_same_pixels_from_canvas_api_and_command_line(

@@ -24,11 +24,23 @@ def test_the_owner_of_the_machine_sits_at_it() -> None:
     assert client_of(scope(None), Reach()) == Client("unknown", False)
 
 
-@pytest.mark.parametrize("header", ["x_forwarded_for", "x_forwarded_host", "forwarded", "via", "x_real_ip"])
+@pytest.mark.parametrize(
+    "header", ["x_forwarded_for", "x_forwarded_host", "forwarded", "via", "x_real_ip", "x_gradio_server"]
+)
 def test_behind_any_proxy_nobody_is_the_owner(header: str) -> None:
     request = scope(LOCAL, **{header: "1.2.3.4"}, host="x")
     assert client_of(request, Reach()) == Client("127.0.0.1", False)
     assert request["headers"] == [(b"host", b"x")]
+
+
+def test_a_proxy_that_says_nothing_of_itself_is_noticed() -> None:
+    """nginx's defaults: HTTP/1.0, and its own name for this server instead of the browser's."""
+    assert client_of(scope(LOCAL, host="127.0.0.1:7860") | {"http_version": "1.1"}, Reach()).of_machine
+    assert not client_of(scope(LOCAL, host="127.0.0.1:7860") | {"http_version": "1.0"}, Reach()).of_machine
+    own = {"host": "LOCALHOST:7860", "origin": "http://localhost:7860"}
+    assert client_of(scope(LOCAL, **own), Reach()).of_machine
+    assert not client_of(scope(LOCAL, **own | {"origin": "http://canvas.example"}), Reach()).of_machine
+    assert not client_of(scope(LOCAL, host="192.168.1.4"), Reach()).of_machine
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,13 @@ def test_gradios_own_cross_origin_answers_are_off(tmp_path: Path) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+def test_below_a_path_whether_or_not_the_proxy_removes_it(tmp_path: Path) -> None:
+    with served(Studio(toys_and_pictures(), places(tmp_path)), root_path="/canvas") as url:
+        for path in ("/kandinsky/health", "/canvas/kandinsky/health", "//canvas/kandinsky/health"):
+            assert httpx.get(url + path).json() == {"queue": "works"}
+        assert httpx.get(url + "/canvasses/kandinsky/health").status_code == 404
+
+
 def test_networks_of_proxies() -> None:
     reach = Reach(proxies=(network("10.0.0.0/8"), network("::1")))
     assert reach.trusts("10.1.2.3") and reach.trusts("::1")

@@ -186,6 +186,26 @@ def test_nobody_hears_the_answers_to_somebody_elses_calls(open_url: str) -> None
     assert "event: complete" in one.http.get(f"/gradio_api/call/run_workflow/{id}").text
 
 
+def test_nobody_speaks_in_somebody_elses_session(open_url: str) -> None:
+    one, other = Browser(open_url).enter(), Browser(open_url).enter()
+    body = {"workflow": json.dumps(saving("scene.png", "c")), "inputs": "{}"}
+    id = one.http.post("/gradio_api/call/v2/run_workflow", json=body).json()["event_id"]
+    with one.http.stream("GET", "/gradio_api/heartbeat/page-of-one") as open_page:
+        assert open_page.status_code == 200
+    named = {"session_hash": "page-of-one"}
+    for method, path, content in (
+        ("GET", f"/gradio_api/call/v2/run_workflow/{id}", None),
+        ("GET", "/gradio_api/heartbeat/page-of-one", None),
+        ("GET", "/gradio_api/queue/data?session_hash=page-of-one", None),
+        ("POST", "/gradio_api/queue/join", {"data": [], "fn_index": 0, **named}),
+        ("POST", "/gradio_api/cancel", {"fn_index": 0, "event_id": id, **named}),
+        ("POST", "/gradio_api/call/run_workflow", {"data": [], **named}),
+        ("POST", "/gradio_api/call/run_workflow", {"data": [], "session_hash": "x" * 1000}),
+    ):
+        assert other.http.request(method, path, json=content).status_code == 403, path
+    assert "event: complete" in one.http.get(f"/gradio_api/call/run_workflow/{id}").text
+
+
 # A login for everything
 
 
