@@ -124,6 +124,8 @@ class OutputFolder:
 
     folder: Path
     written: list[Path] = field(default_factory=list)
+    check: Callable[[], None] = lambda: None
+    """Is called before anything is written; raises Cancelled for a run that was given up."""
 
     def write(self, name: str, suffix: str, contents: Sequence[bytes]) -> list[Path]:
         """Write each of `contents` to a new file; one is called `name.suffix`, several `name-1.suffix`...
@@ -135,6 +137,7 @@ class OutputFolder:
             ValueError: when `name` is empty, absolute, or leaves the folder.
             OSError: when a file cannot be written.
         """
+        self.check()
         stem = self._stem(name)
         try:
             return self._write(stem, suffix, contents)

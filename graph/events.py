@@ -28,10 +28,11 @@ Listener = Callable[[Event], None]
 class Reporter:
     """Stamps events with the run and the time, and hands them to one listener, one at a time."""
 
-    def __init__(self, listener: Listener | None) -> None:
-        self.run = uuid.uuid4().hex[:12]
+    def __init__(self, listener: Listener | None, same: Reporter | None = None) -> None:
+        """With `same`, of the run that this reporter began."""
+        self.run: str = uuid.uuid4().hex[:12] if same is None else same.run
         self._listener = listener
-        self._start = time.perf_counter()
+        self._start: float = time.perf_counter() if same is None else same._start
         self._lock = threading.Lock()
 
     @property

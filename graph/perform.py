@@ -32,6 +32,15 @@ PREVIEW_INTERVAL = 0.2
 
 _CANCEL_INTERVAL = 0.1
 _device_locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_holders: dict[str, threading.Event] = {}
+"""Device -> what the run that locked it last is abandoned by."""
+
+
+def release_devices(abandoned: threading.Event) -> None:
+    """Let other runs have the devices of an abandoned one, which may never give them back."""
+    for name, holder in list(_holders.items()):
+        if holder is abandoned:
+            _device_locks[name] = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class Setting:
     output: Path
     previews: bool
     cancelled: threading.Event
+    abandoned: threading.Event
+    """Set when nobody waits for the run any more: nothing that it still makes is kept."""
 
 
 class Performer:
@@ -76,18 +87,22 @@ class Performer:
         if not (step.wanted or step.type.effects) and step.needed:
             self._finished([step.id, *twins], MEMORY, 0.0, self._tell(step))
             return True
-        given = _Given(self, step)
         try:
-            with self._devices(step):
-                self.reporter.emit("started", node=step.id)
-                start = time.perf_counter()
-                outputs = call(step, self.held.get, given)
-                seconds = time.perf_counter() - start
-        except Exception as error:
-            if isinstance(error, Cancelled) and self.setting.cancelled.is_set():
+            self._run(step, twins)
+        except BaseException as error:
+            if self._ends_the_run(error):
                 raise
             self._failed(step, error)
             return False
+        return True
+
+    def _run(self, step: Step, twins: list[str]) -> None:
+        given = _Given(self, step)
+        with self._devices(step):
+            self.reporter.emit("started", node=step.id)
+            start = time.perf_counter()
+            outputs = call(step, self.held.get, given)
+            seconds = time.perf_counter() - start
         self._keep(step, outputs, seconds)
         if given.written:
             self.files[step.id] = given.written
@@ -95,7 +110,16 @@ class Performer:
             told = with_files(step, self._tell(step), given.written, given.thumbnails)
             self._finished([step.id], "run", seconds, told)
             self._finished(twins, MEMORY, 0.0, told)
-        return True
+
+    def _ends_the_run(self, error: BaseException) -> bool:
+        """Whether an error is more than the failure of a node.
+
+        A node may raise anything, SystemExit or the panic of a Rust library too. Ctrl-C is raised in the main
+        thread alone.
+        """
+        if isinstance(error, KeyboardInterrupt):
+            return threading.current_thread() is threading.main_thread()
+        return isinstance(error, Cancelled) and self.setting.cancelled.is_set()
 
     def record(self, node: str) -> RunRecord:
         """What files that a node saves may say of this run."""
@@ -125,9 +149,16 @@ class Performer:
                     if self.setting.cancelled.is_set():
                         raise Cancelled
                 locks.callback(lock.release)
+                _holders[name] = self.setting.abandoned
             yield
 
+    def check_abandoned(self) -> None:
+        """Raise Cancelled where nobody waits for the run any more."""
+        if self.setting.abandoned.is_set():
+            raise Cancelled
+
     def _keep(self, step: Step, outputs: Mapping[str, Any], seconds: float) -> None:
+        self.check_abandoned()
         provenance = {"node": step.type.id, "version": step.type.version, "seconds": round(seconds, 3)}
         for port, value in outputs.items():
             self.held.put(step.id, port, value)
@@ -135,7 +166,7 @@ class Performer:
                 key, type_name, warn = step.keys[port], step.types[port].name, self.reporter.warns_of(step.id)
                 self.setting.results.put(key, value, type_name, provenance, warn)
 
-    def _failed(self, step: Step, error: Exception) -> None:
+    def _failed(self, step: Step, error: BaseException) -> None:
         failure = Failure(step.id, sentence(error), "".join(traceback.format_exception(error)))
         self.failures.append(failure)
         self.reporter.emit("failed", node=step.id, error=failure.error, details=failure.details)
@@ -171,7 +202,7 @@ class _Given:
             warn = self._performer.reporter.warns_of(self._step.id)
             return Progress(cancelled, self._on_step, warn, self.thumbnails)
         if kind is OutputFolder:
-            return OutputFolder(self._performer.setting.output, self.written)
+            return OutputFolder(self._performer.setting.output, self.written, self._performer.check_abandoned)
         if kind is RunRecord:
             return self._performer.record(self._step.id)
         return self._performer.setting.environment if kind is Environment else self._step.wanted

@@ -11,11 +11,12 @@ from graph.catalogue import Catalogue
 from graph.context import Cancelled, Environment
 from graph.events import Listener, Reporter
 from graph.execute import Execution, Outcome
-from graph.perform import Setting
+from graph.perform import Failure, Setting, release_devices
 from graph.plan import Plan, plan
 from graph.problems import InvalidWorkflow
 from graph.results import Results
 from graph.shape import Link, Workflow
+from graph.watch import Watch
 
 
 @dataclass(eq=False)
@@ -32,6 +33,10 @@ class Run:
     previews: bool = False
     planned: Plan | None = None
     """What is being executed; None before it is planned."""
+    node_timeout: float | None = None
+    """Seconds that a node may be without a sign of life before the run is given up; None for ever."""
+    abandoned: threading.Thread | None = None
+    """The thread of a run that was given up, which may still be at work."""
     _cancelled: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
@@ -44,7 +49,50 @@ class Run:
         Raises:
             InvalidWorkflow: when the workflow cannot be run; it is reported as the event `invalid` as well.
         """
-        reporter = Reporter(self.listener)
+        if self.node_timeout is None:
+            return self._execute(Reporter(self.listener), threading.Event())
+        return self._watched(self.node_timeout)
+
+    def _watched(self, limit: float) -> Outcome:
+        """Execute in a thread of its own, which is abandoned when a node hangs."""
+        watch = Watch(self.listener, limit)
+        reporter = Reporter(watch.listener)
+        ended: list[Outcome | BaseException] = []
+
+        def work() -> None:
+            try:
+                ended.append(self._execute(reporter, watch.abandoned))
+            except BaseException as error:  # raised again where it is waited for
+                ended.append(error)
+
+        thread, silent = watch.run(work)
+        if silent is not None:
+            self.abandoned = thread
+            return self._give_up(reporter, watch, silent, limit)
+        (end,) = ended
+        if isinstance(end, BaseException):
+            raise end
+        return end
+
+    def _give_up(self, reporter: Reporter, watch: Watch, node: str, limit: float) -> Outcome:
+        """Report a run whose node hangs: as failed, or as cancelled if it was."""
+        status = "cancelled" if self._cancelled.is_set() else "failed"
+        self._cancelled.set()
+        release_devices(watch.abandoned)
+        ending = Reporter(self.listener, reporter)
+        failures = []
+        if status == "failed":
+            error = f"there was no sign of life for {limit:g} s, which is the limit (--node-timeout)"
+            failures.append(Failure(node, error, ""))
+            ending.emit("failed", node=node, error=error, details="")
+            for step in self.planned.steps.values() if self.planned is not None else ():
+                if node in (link.node for links in step.links.values() for link in links):
+                    ending.emit("skipped", node=step.id, because=node)
+        seconds = ending.elapsed()
+        ending.emit("done", status=status, seconds=round(seconds, 6), outputs={})
+        return Outcome(status, {}, {}, failures, seconds)
+
+    def _execute(self, reporter: Reporter, abandoned: threading.Event) -> Outcome:
         try:
             made, known = self._plan(reporter)
             self.planned = made
@@ -55,7 +103,9 @@ class Run:
             seconds = reporter.elapsed()
             reporter.emit("done", status="cancelled", seconds=round(seconds, 6), outputs={})
             return Outcome("cancelled", {}, {}, [], seconds)
-        setting = Setting(self.environment, self.results, self.output, self.previews, self._cancelled)
+        setting = Setting(
+            self.environment, self.results, self.output, self.previews, self._cancelled, abandoned
+        )
         return Execution(made, known, setting, reporter).outcome()
 
     def _plan(self, reporter: Reporter) -> tuple[Plan, dict[Link, Any]]:

@@ -206,9 +206,9 @@ class Settler:
         except Unavailable as error:
             if not self.lenient:
                 self.problems.append(self._unavailable(step, error))
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # SystemExit, or the panic of a Rust library
             self.problems.append(Problem(sentence(error), node=step.id))
 
     def _unavailable(self, step: Step, error: Unavailable) -> Problem:

@@ -7,8 +7,9 @@ from typing import Any
 
 import anyio
 import gradio as gr
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
 from starlette.routing import Mount
 
 from ui.access import Door
@@ -22,10 +23,12 @@ from ui.form import CSS, form
 from ui.gradio_private import GuardedBlocks
 from ui.gradio_sessions import LimitedSessions
 from ui.limits import ADDRESS
+from ui.log import log_failure
 from ui.login_guard import LoginGuard, LoginPaused
 from ui.owners import Accounts
 from ui.reach import Reach
 from ui.routes import add_routes
+from ui.store import StoreError
 from ui.studio import Studio
 from ui.uploaded_files import UploadedFiles
 
@@ -74,6 +77,7 @@ def build(studio: Studio, reach: Reach) -> App:
     app.add_middleware(
         CORSMiddleware, allow_origins=reach.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
+    app.add_exception_handler(OSError, _not_stored)
     add_routes(app, studio, Answers(studio, calls))
     with warnings.catch_warnings():
         # It says that what we turn off cannot be turned on.
@@ -86,6 +90,13 @@ def build(studio: Studio, reach: Reach) -> App:
     cookies = Cookies(reach.cookie_key, studio.has_data)
     logins = GradioLogins(mounted) if reach.accounts is not None else None
     return Door(app, reach, cookies, uploaded, sessions, logins)
+
+
+def _not_stored(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - what a handler is given
+    """A full disk, or a folder that was removed: what is asked for works again once it is there."""
+    log_failure(error)
+    reason = str(error) if isinstance(error, StoreError) else getattr(error, "strerror", None) or "it failed"
+    return JSONResponse({"error": f"this cannot be stored or read at the moment: {reason}"}, 507)
 
 
 def _mount(app: FastAPI, blocks: gr.Blocks, reach: Reach) -> None:

@@ -70,6 +70,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the disk cache")
     parser.add_argument("--download", action="store_true", help="fetch checkpoints that are not here yet")
     parser.add_argument("--json", action="store_true", help="events on stdout, one JSON object a line")
+    _add_node_timeout(parser)
 
 
 def _add_ui_options(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +136,7 @@ def _add_ui_options(parser: argparse.ArgumentParser) -> None:
         default="saved",
         help="where workflows are saved (saved/); everybody sees them, with --auth each person their own",
     )
+    _add_node_timeout(parser)
     _add_shared_options(parser)
 
 
@@ -157,6 +159,15 @@ def _add_shared_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="a folder that the workflow may read (may be given often)",
+    )
+
+
+def _add_node_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--node-timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        help="give up a run whose node gives no sign of life for so long (off)",
     )
 
 
@@ -207,6 +218,16 @@ def _root_path(text: str) -> str:
     if not re.fullmatch(r"(/[\w.~-]+)*", path):
         raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /canvas")
     return path
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _positive(text: str) -> int:

@@ -11,9 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ui.arguments import parser
 from ui.status import DONE, INTERRUPTED, INVALID
@@ -54,6 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def leave_at_once(status: int) -> NoReturn:
+    """End the process without waiting for its threads. Files of the cache appear whole or not at all."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
+
+
 # The commands
 
 
@@ -66,7 +75,12 @@ def _run(options: argparse.Namespace) -> int:
     except InvalidWorkflow as invalid:
         report_invalid(invalid, sys.stdout if options.json else None)
         return INVALID
-    return execute(program.start(to=options.to, previews=options.json), options.json)
+    run = program.start(to=options.to, previews=options.json)
+    run.node_timeout = options.node_timeout
+    status = execute(run, options.json)
+    if run.abandoned is not None:
+        leave_at_once(status)  # Python would wait for a node that hangs
+    return status
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -209,8 +223,11 @@ def _ui(options: argparse.Namespace) -> int:
         on_visit=warm_up,
         downloads=reach.has_owner and options.host in LOOPBACK,  # others must not fill this machine's disk
         limits=reach.limits,
+        node_timeout=options.node_timeout,
     )
     serve(studio, opened, reach)
+    if studio.runs.abandoned:
+        leave_at_once(DONE)  # Python would wait for a node that hangs
     return DONE
 
 

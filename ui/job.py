@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import traceback
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from graph.execute import Outcome
 from graph.record import record
 from graph.run import Run
 from ui.gallery import Gallery
+from ui.log import log_failure
 from ui.warm import import_all
 
 
@@ -56,9 +57,14 @@ class Job:
         for done in held:
             try:
                 done = self._with_outputs(done, outcome)
-            except Exception:  # a full disk, say: what was made is there all the same
-                traceback.print_exc()
+            except Exception as error:  # a full disk, say: what was made is there all the same
+                log_failure(error)
             self._tell(done)
+
+    @property
+    def abandoned(self) -> threading.Thread | None:
+        """The thread of the run, where that was given up."""
+        return self._run.abandoned
 
     def cancel(self) -> None:
         """Stop at the next step."""
@@ -68,8 +74,8 @@ class Job:
         if event["event"] == "finished":
             try:
                 event = {**event, "outputs": self._with_urls(event)}
-            except Exception:  # as above
-                traceback.print_exc()
+            except Exception as error:  # as above
+                log_failure(error)
         if self.listener is not None:
             self.listener(event)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 import uuid
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -16,12 +15,15 @@ from typing import Any, Protocol
 from graph.events import Listener
 from graph.problems import InvalidWorkflow, sentence
 from ui.event_log import EventLog
+from ui.log import log_failure
 
 QUEUED_PER_OWNER = 8
 QUEUED_IN_ALL = 100
 KEPT_PER_OWNER = 10
 KEPT_IN_ALL = 100
 OWNERS_REMEMBERED = 1000
+MOST_ABANDONED = 3
+"""Threads that were given up and are still at work; then the server has to be restarted."""
 
 
 class QueueFull(Exception):
@@ -36,6 +38,10 @@ class Work(Protocol):
     """What is run: `graph.run.Run` is one."""
 
     listener: Listener | None
+
+    @property
+    def abandoned(self) -> threading.Thread | None:
+        """The thread that was given up, because a node in it hangs."""
 
     def execute(self) -> Any:
         """Do the work in the calling thread, and tell the listener."""
@@ -73,13 +79,24 @@ class Runs:
         self._count = 0
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
+        self._abandoned: list[threading.Thread] = []
         self._worker = threading.Thread(target=self._work, name="kandinsky-runs", daemon=True)
         self._worker.start()
 
     @property
     def works(self) -> bool:
         """Whether what waits will be run."""
-        return self._worker.is_alive() and not self._closed
+        return self._worker.is_alive() and not self._closed and not self._must_restart()
+
+    def _must_restart(self) -> bool:
+        """Whether too many abandoned threads are still at work."""
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        return len(self._abandoned) >= MOST_ABANDONED
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether a thread that was given up is still at work, so that the process does not end by itself."""
+        return any(thread.is_alive() for thread in self._abandoned)
 
     def start(
         self, owner: str, work: Work, about: dict[str, Any] | None = None, address: str = "", most: int = 0
@@ -93,6 +110,8 @@ class Runs:
             QueueFull: when the owner, their address, or everybody together has too many waiting.
         """
         with self._changed:
+            if self._must_restart():
+                raise QueueFull(f"{MOST_ABANDONED} runs hang: the server has to be restarted")
             mine = sum(entry.owner == owner for entry in self._queue)
             if mine >= QUEUED_PER_OWNER:
                 raise QueueFull(f"you have {mine} runs waiting already; wait for one, or cancel one")
@@ -213,8 +232,17 @@ class Runs:
             self._execute(entry)
             with self._changed:
                 self._running = None
-                self._forget()
-                self._tell_positions()
+                self._settle(entry)
+
+    def _settle(self, entry: Entry) -> None:
+        try:
+            thread = entry.work.abandoned
+            if thread is not None:
+                self._abandoned.append(thread)
+            self._forget()
+            self._tell_positions()
+        except Exception as error:  # the next run is worked on all the same
+            log_failure(error)
 
     def _execute(self, entry: Entry) -> None:
         start = time.perf_counter()
@@ -223,13 +251,12 @@ class Runs:
             entry.work.execute()
         except InvalidWorkflow:
             error = "the workflow cannot be run as it is"
-        except BaseException as failure:
-            traceback.print_exc()
+        except BaseException as failure:  # nothing that a run does may end the worker
+            log_failure(failure)
             error = sentence(failure)
-        finally:
-            if not entry.log.ended:
-                status = "cancelled" if entry.cancelled and not error else "failed"
-                self._end(entry, status, time.perf_counter() - start, error)
+        if not entry.log.ended:
+            status = "cancelled" if entry.cancelled and not error else "failed"
+            self._end(entry, status, time.perf_counter() - start, error)
 
     def _end(self, entry: Entry, status: str, seconds: float = 0.0, error: str = "") -> None:
         event = {"event": "done", "status": status, "seconds": round(seconds, 6), "outputs": {}}

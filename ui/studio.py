@@ -62,6 +62,7 @@ class Studio:
         allow: more folders that every workflow may read.
         on_visit: is called when somebody opens the canvas.
         downloads: whether a click may agree to one.
+        node_timeout: seconds after which a run whose node gives no sign of life is given up.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Studio:
         on_visit: Callable[[], None] = lambda: None,
         downloads: bool = False,
         limits: Limits | None = None,
+        node_timeout: float | None = None,
     ) -> None:
+        self._node_timeout = node_timeout
         self.limits = limits or Limits()
         self.catalogue = catalogue
         self.on_visit = on_visit
@@ -184,6 +187,7 @@ class Studio:
             self.output(owner),
             to=to,
             previews=True,
+            node_timeout=self._node_timeout,
         )
         job = Job(owner.id, run, self.gallery, workflow_id(workflow.data), keep_outputs)
         about = {"workflow": workflow.data, "to": to, "name": workflow.name}

@@ -56,6 +56,7 @@ class Uploads:
         sha256 = hashlib.sha256(content).hexdigest()
         if not self.owns(owner, sha256):
             self._count(owner, len(content))
+            self.folder.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
             self._write(self.folder / f"{sha256}.{_ENDINGS[kind]}", content)
             now = time.time()
             insert = "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?)"

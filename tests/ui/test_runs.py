@@ -20,6 +20,7 @@ class Work:
     """Says that it runs, waits to be let go, and says that it is done; `order` is who ran when."""
 
     order: list[str]
+    abandoned: threading.Thread | None = None
 
     def __init__(self, name: str, order: list[str], error: BaseException | None = None) -> None:
         self.listener: Listener | None = None
