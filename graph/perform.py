@@ -88,15 +88,18 @@ class Performer:
             self._finished([step.id, *twins], MEMORY, 0.0, self._tell(step))
             return True
         try:
-            self._run(step, twins)
+            seconds, told = self._run(step)
         except BaseException as error:
             if self._ends_the_run(error):
                 raise
             self._failed(step, error)
             return False
+        self._finished([step.id], "run", seconds, told)
+        self._finished(twins, MEMORY, 0.0, told)
         return True
 
-    def _run(self, step: Step, twins: list[str]) -> None:
+    def _run(self, step: Step) -> tuple[float, Told]:
+        """Run a node and keep what it made; the seconds that it took, and what is told of its outputs."""
         given = _Given(self, step)
         with self._devices(step):
             self.reporter.emit("started", node=step.id)
@@ -106,10 +109,9 @@ class Performer:
         self._keep(step, outputs, seconds)
         if given.written:
             self.files[step.id] = given.written
-        if self.reporter.listening:
-            told = with_files(step, self._tell(step), given.written, given.thumbnails)
-            self._finished([step.id], "run", seconds, told)
-            self._finished(twins, MEMORY, 0.0, told)
+        listening = self.reporter.listening
+        told = with_files(step, self._tell(step), given.written, given.thumbnails) if listening else {}
+        return seconds, told
 
     def _ends_the_run(self, error: BaseException) -> bool:
         """Whether an error is more than the failure of a node.

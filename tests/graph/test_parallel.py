@@ -241,13 +241,15 @@ def test_a_node_that_says_cancelled_though_nobody_did_has_failed(bench: Bench) -
     assert ran.outcome.status == "failed"
 
 
-@pytest.mark.parametrize("io", [False, True])
-def test_an_interrupt_ends_the_run_and_its_threads(bench: Bench, io: bool) -> None:
-    @node(title="Stop", group="Toy", io=io)
+def test_an_interrupt_ends_the_run_and_its_threads(bench: Bench) -> None:
+    (bench.folder / "text").write_text("hello")
+
+    @node(title="Stop", group="Toy")
     def stop() -> int:
         raise KeyboardInterrupt
 
-    run = bench.program({"n": {"type": "stop"}}, types(stop)).start()
+    nodes = {"n": {"type": "stop"}, "r": {"type": "read", "params": {"path": "text"}}}
+    run = bench.program(nodes, types(stop, toys.read)).start()
     with pytest.raises(KeyboardInterrupt):
         run.execute()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("kandinsky-io")]

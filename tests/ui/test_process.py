@@ -151,3 +151,28 @@ def test_the_same_picture_again_needs_no_torch(tmp_path):
         assert called.stderr.splitlines()[-1] == torch_was_needed
     first, second = sorted((tmp_path / "outputs").iterdir(), key=lambda path: len(path.name))
     assert Image.open(first).tobytes() == Image.open(second).tobytes()
+
+
+def test_a_node_that_hangs_ends_the_command_with_a_failure(start, tmp_path):
+    nodes = {"one": {"type": "toys/number"}, "deaf": {"type": "toys/deaf", "inputs": {"a": "one.value"}}}
+    nodes["deaf"]["params"] = {"seconds": 60.0}
+    write_workflow(tmp_path / "w.json", nodes)
+    process = start("run", "w.json", "--json", "--no-cache", "--node-timeout", "0.5")
+    out, _ = process.communicate(timeout=30)
+    events = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 1
+    assert [event["event"] for event in events][-2:] == ["failed", "done"]
+    assert events[-2]["node"] == "deaf" and "no sign of life for 0.5 s" in events[-2]["error"]
+
+
+def test_a_node_that_exits_fails_alone(start, site, tmp_path):
+    source = "from graph.node import node\n\n@node(title='Leave', group='Odd', id='odd/leave')\n"
+    install(site, "odd", source + "def leave() -> int:\n    '''Leave.'''\n    raise SystemExit(7)\n")
+    write_workflow(tmp_path / "w.json", {"leave": {"type": "odd/leave"}, "one": {"type": "toys/number"}})
+    process = start("run", "w.json", "--json", "--no-cache")
+    out, _ = process.communicate(timeout=30)
+    events = [json.loads(line) for line in out.splitlines()]
+    assert process.returncode == 1
+    assert [event["node"] for event in events if event["event"] == "failed"] == ["leave"]
+    assert [event["node"] for event in events if event["event"] == "finished"] == ["one"]
+    assert events[-1]["event"] == "done" and events[-1]["status"] == "failed"
