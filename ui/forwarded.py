@@ -50,7 +50,7 @@ def _is_passed_on(scope: Scope) -> bool:
     origin, host = headers.get("origin"), headers.get("host", "").lower()
     renamed = origin is not None and origin.lower().partition("://")[2] != host
     name = host_name(host)
-    elsewhere = _is_address(name) and not _is_loopback(name)
+    elsewhere = _is_address(name) and not (_is_loopback(name) or ip_address(name).is_unspecified)
     return scope.get("http_version") == "1.0" or renamed or elsewhere
 
 

@@ -41,6 +41,7 @@ def test_a_proxy_that_says_nothing_of_itself_is_noticed() -> None:
     assert client_of(scope(LOCAL, **own), Reach()).of_machine
     assert not client_of(scope(LOCAL, **own | {"origin": "http://canvas.example"}), Reach()).of_machine
     assert not client_of(scope(LOCAL, host="192.168.1.4"), Reach()).of_machine
+    assert client_of(scope(LOCAL, host="0.0.0.0:7860"), Reach()).of_machine
 
 
 @pytest.mark.parametrize(
