@@ -178,6 +178,7 @@ def test_a_picture_runs_again_where_its_files_are_known(home: Path, monkeypatch:
         run(made, cache)
     again = run(made, cache, allow=(home / "pictures",))
     assert extract(again.read_bytes()) == extract(made.read_bytes())
+    assert not (home / "work" / "inputs").exists()  # nothing is copied here
     path.write_bytes(b"something else")
     with pytest.raises(ValueError, match=message):
         run(made, cache, allow=(home / "pictures",))

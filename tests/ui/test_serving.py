@@ -340,7 +340,9 @@ def test_a_file_with_its_pictures_is_complete(url: str, browser: Browser) -> Non
     assert other.run(opened["workflow"])[-1]["status"] == "ok"
 
 
-def test_a_saved_picture_runs_for_somebody_else_where_its_files_are_known(url: str, browser: Browser) -> None:
+def test_a_saved_picture_runs_for_somebody_else_where_its_files_are_known(
+    url: str, browser: Browser, studio: Studio
+) -> None:
     events = browser.run(saving("scene.png"))
     (address,) = next(e for e in of(events, "finished") if e["node"] == "save")["outputs"]["image"]["urls"]
     other = Browser(url).enter()
@@ -349,6 +351,7 @@ def test_a_saved_picture_runs_for_somebody_else_where_its_files_are_known(url: s
     assert opened["nodes"]["load"]["params"]["path"] == f"sha256:{sha256}"
     assert other.http.get(f"/kandinsky/picture/{sha256}").content == (FOLDER / "scene.png").read_bytes()
     assert other.run(opened)[-1]["status"] == "ok"
+    assert (studio.places.inputs / f"{sha256}.png").read_bytes() == (FOLDER / "scene.png").read_bytes()
     unknown = saving(f"sha256:{'0' * 64}")
     unknown["nodes"]["load"]["ui"] = {"files": {f"sha256:{'0' * 64}": "cat.png"}}
     (problem,) = other.ask("plan", workflow=unknown)["problems"]

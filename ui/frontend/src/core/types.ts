@@ -77,6 +77,8 @@ export interface NodeUi {
   ports?: string[];
   /** Params that stand locked against rolling (seeds). */
   locked?: string[];
+  /** `sha256:<hex>` -> what the file was called where the workflow was made. */
+  files?: Record<string, string>;
   [other: string]: unknown;
 }
 
