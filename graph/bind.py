@@ -13,6 +13,7 @@ from typing import Any
 from graph.catalogue import Catalogue
 from graph.literals import MAX_ITEMS, WrongLiteral, coerce
 from graph.node import NodeType, Param
+from graph.patience import patiently
 from graph.problems import Problem, Problems, nearest
 from graph.shape import Link, Node, Workflow
 
@@ -35,13 +36,13 @@ class Bound:
 def bind(workflow: Workflow, catalogue: Catalogue, problems: Problems) -> dict[str, Bound]:
     """Every node of a known type, bound to it; what is wrong is added to `problems`."""
     bound: dict[str, Bound] = {}
-    for id, node in workflow.nodes.items():
+    for id, node in patiently(workflow.nodes.items()):
         node_type = catalogue.get(node.type)
         if node_type is not None:
             bound[id] = _bind_node(node, node_type, problems)
         elif node.type:
             problems.append(_unknown_type(node, workflow, catalogue))
-    for item in bound.values():
+    for item in patiently(bound.values()):
         if item.links:
             _check_links(item, bound, workflow, problems)
     _check_interface(workflow, bound, problems)

@@ -15,10 +15,10 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from graph.fingerprints import FingerprintIndex, open_regular
+from graph.problems import nearest
 
 __all__ = ["FileRefused", "Files", "FingerprintIndex", "LocalFile", "Missing", "Privacy", "models_folder"]
 
@@ -109,6 +109,7 @@ class Files:
         self.cwd = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - without its ".."
         self.base = Path(os.path.abspath(base)) if base is not None else None  # noqa: PTH100
         self.inputs = self.cwd / "inputs"
+        self._listed: tuple[int, list[str]] | None = None
         self.index = index or FingerprintIndex()
         self.models = (models or models_folder()).absolute()
         self.privacy = privacy
@@ -258,11 +259,21 @@ class Files:
         if self.privacy is not None and not self.privacy.owns(wanted):
             return
         inputs = self.inputs.resolve()
-        for name in sorted(_names(self.inputs)):
-            path = (self.inputs / name).resolve()
-            inside = self._is_allowed(path) if self.privacy is None else path.is_relative_to(inputs)
-            if name.startswith(wanted) and inside:
-                yield path
+        for name in self._input_names():
+            if name.startswith(wanted):
+                path = (self.inputs / name).resolve()
+                if self._is_allowed(path) if self.privacy is None else path.is_relative_to(inputs):
+                    yield path
+
+    def _input_names(self) -> list[str]:
+        """What is in `inputs/`, listed anew only when it changed: it may be thousands of pictures."""
+        try:
+            changed = self.inputs.stat().st_mtime_ns
+        except OSError:
+            return []
+        if self._listed is None or self._listed[0] != changed:
+            self._listed = changed, sorted(_names(self.inputs))
+        return self._listed[1]
 
     def _asset(self, wanted: str) -> bytes:
         written = self._assets[wanted]
@@ -303,8 +314,8 @@ def _nearest(path: Path) -> str:
     """ ", did you mean ...?" for the first part of a path that does not exist."""
     while not path.parent.is_dir() and path.parent != path:
         path = path.parent
-    near = get_close_matches(path.name, _names(path.parent), n=1)
-    return f"; the nearest name there is {near[0]!r}" if near else ""
+    near = nearest(path.name, _names(path.parent))
+    return f"; the nearest name there is {near!r}" if near else ""
 
 
 def _names(folder: Path) -> list[str]:

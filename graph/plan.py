@@ -18,7 +18,8 @@ from graph.catalogue import Catalogue
 from graph.context import Environment
 from graph.keys import Namer
 from graph.order import order
-from graph.problems import InvalidWorkflow, Problem, Problems, nearest
+from graph.patience import patiently
+from graph.problems import InvalidWorkflow, Problem, Problems, names_looked_up, nearest
 from graph.rewire import Rewired, rewire
 from graph.settle import Settler
 from graph.shape import Link, Workflow
@@ -78,6 +79,18 @@ def plan(
     Raises:
         InvalidWorkflow: with every problem there is.
     """
+    with names_looked_up():
+        return _plan(workflow, catalogue, environment, cache, to, lenient)
+
+
+def _plan(
+    workflow: Workflow,
+    catalogue: Catalogue,
+    environment: Environment,
+    cache: Lookup | None,
+    to: str | None,
+    lenient: bool,
+) -> Plan:
     workflow = up_to_date(workflow, catalogue)
     problems = Problems(workflow.problems)
     bound = bind(workflow, catalogue, problems)
@@ -114,7 +127,7 @@ def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str
 def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler) -> dict[str, Step]:
     steps: dict[str, Step] = {}
     namer = Namer()
-    for item in in_order:
+    for item in patiently(in_order):
         because = rewired.skipped.get(item.id)
         sleeps = because is not None or item.mode == "bypassed"
         types = dict(item.type.output_types)
@@ -157,7 +170,7 @@ def _decide(steps: dict[str, Step], wanted: Mapping[str, frozenset[str]], cache:
     needed: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
     related: dict[str, set[str]] = {id: set(ports) for id, ports in wanted.items()}
     twins = []
-    for step in reversed(steps.values()):
+    for step in patiently(reversed(steps.values())):
         if step.id not in related:
             continue
         if step.same_as is None:

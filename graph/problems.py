@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from itertools import islice
 
 MAX_PROBLEMS = 1000
 """More than anybody reads; a file made to have a million problems is not searched for all of them."""
 
+NAMES_SECONDS = 0.5
+"""How long a whole workflow may be searched for the names that somebody may have meant."""
+
+_ALIKE = 0.6
+"""The ratio from which on two names look alike."""
+_left: ContextVar[list[float] | None] = ContextVar("left", default=None)
 _LONGEST_TEXT = 1000
 _LONGEST_NAME = 100
 _MOST_NAMES = 5000
@@ -71,12 +80,37 @@ class Problems(list[Problem]):
             raise InvalidWorkflow([*self, more])
 
 
+@contextmanager
+def names_looked_up(seconds: float = NAMES_SECONDS) -> Iterator[None]:
+    """Within this, looking for nearest names takes so long at most, all of them together.
+
+    A file may have thousands of misspelt names; what comes after goes without "did you mean".
+    """
+    token = _left.set(_left.get() or [seconds])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like `name`, if any does. Of very many names only the first are seen."""
-    if len(name) > _LONGEST_NAME:
+    left = _left.get() or [NAMES_SECONDS]
+    if len(name) > _LONGEST_NAME or left[0] <= 0:
         return None
+    start = time.perf_counter()
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    best = (_ALIKE, "")
     likely = (other for other in known if len(name) <= 2.5 * len(other) and len(other) <= 2.5 * len(name))
-    return next(iter(get_close_matches(name, list(islice(likely, _MOST_NAMES)), n=1)), None)
+    for other in islice(likely, _MOST_NAMES):
+        matcher.set_seq1(other)
+        if matcher.real_quick_ratio() >= best[0] and matcher.quick_ratio() >= best[0]:
+            best = max(best, (matcher.ratio(), other))
+        if time.perf_counter() - start > left[0]:
+            break
+    left[0] -= time.perf_counter() - start
+    return best[1] or None
 
 
 def sentence(error: BaseException) -> str:

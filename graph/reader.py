@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.json_text import excerpt
+from graph.patience import patiently
 from graph.problems import InvalidWorkflow, Problem, Problems, nearest
 from graph.shape import (
     MAX_LINKS,
@@ -57,7 +58,7 @@ class Reader:
             problem = Problem(f"the file has {len(data):,} nodes", expected=f"at most {MAX_NODES:,}")
             raise InvalidWorkflow([problem])
         nodes = {}
-        for id, node in items(data):
+        for id, node in patiently(items(data)):
             if NODE_ID.fullmatch(id):
                 nodes[id] = self.node(id, node)
             else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from graph.node import NodeType
+from graph.patience import patiently
 from graph.problems import Problem, sentence
 from graph.reader import Reader
 from graph.shape import Node, Workflow
@@ -20,7 +21,7 @@ def up_to_date(workflow: Workflow, catalogue: Mapping[str, NodeType]) -> Workflo
     changed: dict[str, Any] = {}
     nodes: dict[str, Node] = {}
     reader = Reader()
-    for id, node in workflow.nodes.items():
+    for id, node in patiently(workflow.nodes.items()):
         node_type = catalogue.get(node.type)
         if node_type is None or node.version == node_type.version:
             continue

@@ -15,9 +15,11 @@ from typing import Any, get_type_hints
 from graph import json_text
 from graph.catalogue_json import describe
 from graph.json_text import excerpt
+from graph.patience import interruptible
 from graph.problems import InvalidWorkflow
 from graph.workflow import Workflow, save
 from ui.calls import CallRefused, Calls
+from ui.edits import Edits, PlanTakesLong, Superseded
 from ui.gallery import Result
 from ui.library import Conflict, LibraryError
 from ui.owners import Owner
@@ -58,6 +60,7 @@ class Answers:
     def __init__(self, studio: Studio, calls: Calls) -> None:
         self._studio = studio
         self._calls = calls
+        self._edits = Edits()
 
     def answer(self, question: str, owner: Owner, fields: dict[str, Any]) -> Any:
         """The answer to one of QUESTIONS.
@@ -104,12 +107,19 @@ class Answers:
 
     # Runs
 
-    def plan(self, owner: Owner, workflow: Any, base: str = "", to: str | None = None) -> dict[str, Any]:
-        """What would run."""
+    def plan(
+        self, owner: Owner, workflow: Any, base: str = "", to: str | None = None, tab: str = ""
+    ) -> dict[str, Any]:
+        """What would run; nothing, where a newer edit of the same tab is asked for meanwhile."""
         del base  # there is one place only where relative paths start
         try:
-            read = self._studio.read(workflow)
-            return {"problems": [], "nodes": self._studio.plan(owner, read, to)}
+            with interruptible(self._edits.patience(owner.id, tab)):
+                read = self._studio.read(workflow)
+                return {"problems": [], "nodes": self._studio.plan(owner, read, to)}
+        except Superseded:
+            return {"problems": [], "nodes": {}, "superseded": True}
+        except PlanTakesLong as long:
+            return {"problems": [{"message": str(long)}], "nodes": {}}
         except InvalidWorkflow as invalid:
             problems = [problem.as_dict() for problem in invalid.problems]
             return {"problems": self._studio.discretion.problems(owner, problems), "nodes": {}}

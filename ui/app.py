@@ -26,6 +26,7 @@ from ui.limits import ADDRESS
 from ui.log import log_failure
 from ui.login_guard import LoginGuard, LoginPaused
 from ui.owners import Accounts
+from ui.questions_route import add_questions
 from ui.reach import Reach
 from ui.routes import add_routes
 from ui.store import StoreError
@@ -59,7 +60,7 @@ def theme() -> gr.themes.Base:
 def pages(studio: Studio, calls: Calls) -> GuardedBlocks:
     """The Gradio pages: the canvas at `/`, the form at `/form`, and the endpoints."""
     with GuardedBlocks(title=TITLE, fill_height=True, fill_width=True, analytics_enabled=False) as blocks:
-        canvas(Answers(studio, calls))
+        canvas()
     with blocks.route("Form", "form", show_in_navbar=False):
         form(blocks, studio, calls)
         add_endpoints(blocks, studio, calls)
@@ -78,7 +79,9 @@ def build(studio: Studio, reach: Reach) -> App:
         CORSMiddleware, allow_origins=reach.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
     app.add_exception_handler(OSError, _not_stored)
-    add_routes(app, studio, Answers(studio, calls))
+    answers = Answers(studio, calls)
+    add_routes(app, studio, answers)
+    add_questions(app, answers)
     with warnings.catch_warnings():
         # It says that what we turn off cannot be turned on.
         warnings.filterwarnings("ignore", message="SSR mode")

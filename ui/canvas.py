@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from ui.access import owner_of
-from ui.answers import QUESTIONS, Answers, Refused, fields_of
+from ui.answers import QUESTIONS
 from ui.routes import bundle_url
 
 # Nothing in it changes, so Gradio never touches the element again.
@@ -38,7 +36,7 @@ host.setAttribute('role', 'alert');
 """
 
 
-def canvas(answers: Answers) -> gr.HTML:
+def canvas() -> gr.HTML:
     """The node editor, as large as what it is in.
 
     No class of its own: Gradio would write a stub file beside this module for one.
@@ -48,23 +46,16 @@ def canvas(answers: Answers) -> gr.HTML:
         css_template="height: 100dvh; .kandinsky-canvas { height: 100%; }",
         js_on_load=_ON_LOAD.replace("__URL__", bundle_url()) if bundle_url() else _NOT_BUILT,
         apply_default_css=False,
-        server_functions=[_server_function(answers, question) for question in QUESTIONS],
+        server_functions=[_server_function(question) for question in QUESTIONS],
         elem_id="canvas",
     )
 
 
-def _server_function(answers: Answers, question: str) -> Callable[..., str]:
-    """A function that Gradio lets the browser call: fields of a question and its answer as JSON text."""
+def _server_function(question: str) -> Callable[..., str]:
+    """A function that Gradio lets the browser call. It is never called: `ui/questions_route.py` answers."""
 
-    def ask(fields: Any, request: gr.Request) -> str:
-        owner = owner_of(request)
-        try:
-            return json.dumps({"answer": answers.answer(question, owner, fields_of(fields))})
-        except Refused as refused:
-            return json.dumps({"error": str(refused)})
-        except Exception as error:
-            return json.dumps({"error": answers.fault(owner, error)})
+    def ask(fields: Any) -> str:
+        raise NotImplementedError(fields)
 
     ask.__name__ = question
-    ask.__annotations__["request"] = gr.Request  # what tells Gradio to fill it in
     return ask

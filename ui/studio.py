@@ -21,6 +21,7 @@ from graph.context import Environment
 from graph.disk_cache import DiskCache
 from graph.files import FileRefused, Files, FingerprintIndex, Privacy, models_folder
 from graph.memory_cache import MemoryCache
+from graph.patience import interruptible
 from graph.plan import plan
 from graph.problems import InvalidWorkflow
 from graph.results import MEMORY_LIMIT, Results
@@ -30,6 +31,7 @@ from graph.versions import up_to_date
 from graph.workflow import FORMAT, VERSION, Workflow, from_json
 from ui import limits as most
 from ui.discretion import Discretion
+from ui.edits import Edits, PlanTakesLong
 from ui.gallery import Gallery
 from ui.job import Job
 from ui.library import Library, Room
@@ -155,7 +157,10 @@ class Studio:
     def problems(self, owner: Owner, workflow: Workflow) -> list[dict[str, str]]:
         """Everything that is wrong with a workflow."""
         try:
-            self.plan(owner, workflow)
+            with interruptible(Edits().patience(owner.id, "")):
+                self.plan(owner, workflow)
+        except PlanTakesLong as long:
+            return [{"message": str(long)}]
         except InvalidWorkflow as invalid:
             return [problem.as_dict() for problem in invalid.problems]
         return []

@@ -76,7 +76,8 @@ class Uploads:
         """The file of one's own picture, None where there is none."""
         if not self.owns(owner, sha256):
             return None
-        return next(iter(self.folder.glob(f"{sha256}.*")), None)
+        paths = (self.folder / f"{sha256}.{ending}" for ending in _ENDINGS.values())
+        return next(filter(Path.is_file, paths), None)
 
     def _count(self, owner: str, size: int) -> None:
         statement = "SELECT COUNT(*), COALESCE(SUM(bytes), 0) FROM uploads WHERE owner = ?"

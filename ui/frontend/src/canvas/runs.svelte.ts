@@ -106,8 +106,8 @@ export class Runs {
   async plan(workflow: WorkflowJson, base: string): Promise<void> {
     const asked = ++this.asked;
     try {
-      const { nodes, problems } = await this.bridge.plan(workflow, base, null);
-      if (asked !== this.asked) return;
+      const { nodes, problems, superseded } = await this.bridge.plan(workflow, base, null);
+      if (asked !== this.asked || superseded) return;
       this.problems = problems;
       if (!problems.length) {
         this.planned = nodes;

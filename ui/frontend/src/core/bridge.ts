@@ -39,6 +39,8 @@ export interface Planned {
   problems: Problem[];
   /** Empty where there are problems. */
   nodes: Record<string, PlanStatus>;
+  /** A newer edit of this canvas is being planned: this answer says nothing. */
+  superseded?: boolean;
 }
 
 export interface ActiveRun {

@@ -41,6 +41,8 @@ const OUT = 'You are not logged in any more: reload the page.';
 export function gradioBridge(host: Host): Bridge {
   const { server, root } = host;
   const get = host.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
+  /** Tells this page from others of the same person: the plan of a newer edit ends that of an older one. */
+  const tab = crypto.randomUUID?.() ?? String(Math.random());
   const pause = host.pause ?? ((time: number) => new Promise<void>((resolve) => setTimeout(resolve, time)));
   const at = (path: string) => (path.startsWith('/') ? root + path : path);
 
@@ -159,7 +161,7 @@ export function gradioBridge(host: Host): Bridge {
       };
     },
 
-    plan: (workflow, base, to) => ask<Planned>('plan', { workflow, base, to }),
+    plan: (workflow, base, to) => ask<Planned>('plan', { workflow, base, to, tab }),
     start: (workflow, base, to, download) =>
       ask<{ run: string }>('start', { workflow, base, to, ...(download ? { download } : {}) }),
     cancel: async (run) => void (await ask('cancel', { run })),
