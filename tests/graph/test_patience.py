@@ -90,14 +90,15 @@ def test_the_folder_of_pictures_is_listed_once(
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
     for content, sha256 in zip(contents, hashes, strict=True):
         (inputs / f"{sha256}.png").write_bytes(content)
+    late = b"late"
+    owned = {*hashes, hashlib.sha256(late).hexdigest()}
     listed: list[Path] = []
     names = module._names
     monkeypatch.setattr(module, "_names", lambda folder: listed.append(folder) or names(folder))
-    privacy = Privacy([inputs], set(hashes).__contains__) if private else None
+    privacy = Privacy([inputs], owned.__contains__) if private else None
     files = Files(tmp_path, cwd=tmp_path, privacy=privacy)
     for sha256 in hashes:
         assert files.file(f"sha256:{sha256}").sha256 == sha256
     assert listed == [inputs]
-    late = b"late"
     (inputs / f"{hashlib.sha256(late).hexdigest()}.png").write_bytes(late)
     assert files.file(f"sha256:{hashlib.sha256(late).hexdigest()}").path is not None
