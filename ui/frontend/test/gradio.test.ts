@@ -50,7 +50,12 @@ describe('questions', () => {
     };
     const answer = await bridge({ server }).plan(WORKFLOW, 'template', 'a');
     expect(answer.nodes).toEqual({ a: 'run' });
-    expect(JSON.parse(asked[0]!)).toEqual({ workflow: WORKFLOW, base: 'template', to: 'a' });
+    expect(JSON.parse(asked[0]!)).toEqual({
+      workflow: WORKFLOW,
+      base: 'template',
+      to: 'a',
+      tab: expect.stringMatching(/.{10,}/),
+    });
   });
 
   it('that are refused say why', async () => {
