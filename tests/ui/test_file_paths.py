@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -21,8 +22,10 @@ from tests.ui.browser import Browser
 from tests.ui.serving import places, served, toys_and_pictures
 from tests.ui.test_privacy import picture
 from ui import templates
-from ui.gradio_private import MOST_DEPTH
+from ui.gradio_private import MOST_DEPTH, check_files
+from ui.owners import Owner
 from ui.studio import Studio
+from ui.uploaded_files import UploadedFiles
 
 META = {"_type": "gradio.FileData"}
 TEMPLATE = {
@@ -126,6 +129,54 @@ def test_only_uploads_of_the_caller_are_opened(url: str, tmp_path: Path, opened:
         assert "a secret" not in answer and "event: complete" not in answer, what
     assert opened.paths == [] and opened.addresses == []
     assert not list(Path(foreign).parents[1].rglob("outside.txt"))
+
+
+@pytest.mark.parametrize("route", ["run", "api"])
+def test_calls_beside_the_queue_are_refused(url: str, route: str) -> None:
+    curl = httpx.Client(base_url=url, timeout=60)
+    ref = curl.post("/kandinsky/picture", content=picture(4)).json()["ref"]
+    answer = curl.post(f"/gradio_api/{route}/grey", json={"data": [ref]})
+    assert answer.status_code in range(400, 500) and "data" not in answer.json()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"path": "/etc/hostname"},
+        {"path": "/etc/hostname", "url": None, "orig_name": "mine.png"},
+        {"url": "http://127.0.0.1:9/x.png"},
+        {"path": None, "url": "data:image/png;base64,AAAA"},
+        {"path": "http://127.0.0.1:9/x.png"},
+        [{"image": {"path": "/etc/hostname"}, "caption": None}],
+    ],
+)
+def test_a_component_for_files_is_given_uploads_alone(value: Any) -> None:
+    """It takes file objects that do not say what they are for such, too; other inputs keep theirs as data."""
+    request = SimpleNamespace(scope={"state": {"owner": Owner("mine")}})
+    with pytest.raises(gr.Error, match="a file must be one that you uploaded before"):
+        check_files([value], [gr.Image(render=False)], request, UploadedFiles())
+    check_files([value], [gr.Textbox(render=False)], request, UploadedFiles())
+
+
+def test_an_upload_passes_without_the_address_beside_it() -> None:
+    mine, uploaded = Owner("mine"), UploadedFiles()
+    uploaded.add(mine, "/tmp/gradio/a/mine.png")
+    value = {"path": "/tmp/gradio/a/mine.png", "url": "http://127.0.0.1:9/x.png", "meta": META}
+    image = [gr.Image(render=False)]
+    check_files([value], image, SimpleNamespace(scope={"state": {"owner": mine}}), uploaded)
+    assert value["url"] is None
+    other = SimpleNamespace(scope={"state": {"owner": Owner("other")}})
+    for request in (other, None):
+        with pytest.raises(gr.Error, match="a file must be one that you uploaded before"):
+            check_files([value], image, request, uploaded)
+
+
+def test_a_call_has_a_bounded_number_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.gradio_private.MOST_VALUES", 100)
+    request = SimpleNamespace(scope={"state": {"owner": Owner("mine")}})
+    check_files([[1] * 99], [], request, UploadedFiles())
+    with pytest.raises(gr.Error, match="has too many values"):
+        check_files([[1] * 100], [], request, UploadedFiles())
 
 
 def test_the_canvas_asks_with_texts_alone(url: str, tmp_path: Path, opened: Opened) -> None:
