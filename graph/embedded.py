@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 from graph import embedded_xmp
 
@@ -19,6 +20,7 @@ KEYWORD = f"kandinsky-{WORKFLOW}"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INFLATED_LIMIT = 64 << 20
+_MOST_CHUNKS = 1_000_000
 # What neither UTF-8 nor XML can hold. In JSON, each of them may stand only in a string, or nowhere at all.
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -85,7 +87,7 @@ def _embed_png(data: bytes, text: str, keyword: str) -> bytes:
 
 
 def _extract_png(data: bytes) -> str | None:
-    for kind, start, end in _chunks(data):
+    for kind, start, end in islice(_chunks(data), _MOST_CHUNKS):
         if _is_ours(data, kind, start):
             crc = int.from_bytes(data[end - 4 : end], "big")
             whole = zlib.crc32(data[start + 4 : end - 4]) == crc

@@ -9,11 +9,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 _NAMESPACE = "urn:kandinsky-canvas:1#"
 _HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT = 65_533  # bytes that fit in one JPEG segment
+_MOST_SEGMENTS = 100_000  # real files have dozens, a workflow of 64 MB needs 1,000
+_MOST_CHUNKS = 1_000_000
 _PIECE = 65_000  # bytes of ExtendedXMP in each segment, as its specification advises
 
 # As an element (what we write), or as an attribute (what some programs make of it).
@@ -33,7 +36,7 @@ def is_webp(data: bytes) -> bool:
 def embed_jpeg(data: bytes, text: str, kind: str) -> bytes:
     """A JPEG file with the text as `kandinsky:<kind>` in its only XMP packet.
 
-    Raises ValueError if it has no pixels.
+    Raises ValueError if it has no pixels, or more than 100,000 segments before them.
     """
     kept, rest = _segments(data)
     if data[rest : rest + 2] != b"\xff\xda":
@@ -78,7 +81,8 @@ def embed_webp(data: bytes, text: str, kind: str) -> bytes:
 
 def extract_webp(data: bytes) -> str | None:
     """The text that `embed_webp` put there, or None."""
-    return next((_read(content) for kind, content in _chunks(data) if kind == b"XMP "), None)
+    chunks = islice(_chunks(data), _MOST_CHUNKS)
+    return next((_read(content) for kind, content in chunks if kind == b"XMP "), None)
 
 
 def _property(text: str, kind: str) -> str:
@@ -150,7 +154,7 @@ def _segments(data: bytes) -> tuple[list[tuple[int, bytes]], int]:
     """Marker and content of each segment of a JPEG file before its pixels, and where the rest begins."""
     found: list[tuple[int, bytes]] = []
     start = 2
-    while start + 4 <= len(data) and data[start] == 0xFF:
+    while start + 4 <= len(data) and data[start] == 0xFF and len(found) < _MOST_SEGMENTS:
         marker = data[start + 1]
         if marker == 0xFF:  # a fill byte
             start += 1
