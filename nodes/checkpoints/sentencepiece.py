@@ -47,7 +47,18 @@ def read_pieces(path: Path) -> Pieces:
         raise CheckpointError(f"{path} is no SentencePiece model: {error}") from None
     if not vocabulary:
         raise CheckpointError(f"{path} is no SentencePiece model: it has no pieces")
+    if charsmap and not sound_charsmap(charsmap):
+        raise CheckpointError(f"{path} is no SentencePiece model: its table of characters is damaged")
     return Pieces(vocabulary, charsmap)
+
+
+def sound_charsmap(charsmap: bytes) -> bool:
+    """Whether the length that a normaliser's table states is within it.
+
+    The tokenizers library requests memory for the stated length unseen, up to 8.6 GB, and aborts without it.
+    """
+    size = int.from_bytes(charsmap[:4], "little")
+    return 0 < size <= len(charsmap) - 4 and size % 4 == 0
 
 
 def _piece(value: bytes | int) -> tuple[str, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nodes.checkpoints.reading import MOST_CONFIG_BYTES, MOST_INDEX_BYTES, CheckpointError
+from nodes.checkpoints.sentencepiece import sound_charsmap
 from nodes.wires import TextEncoder
 
 SMALL_VOCABULARY = 5000  # tokens; CLIP's own has 49408 and can spell every word
@@ -94,10 +97,13 @@ def _open(handle: TextEncoder, kind: str, longest: int) -> Tokenizer:
         if kind == "T5Tokenizer" and not (folder / "tokenizer.json").exists():
             tokens = _from_pieces(folder)
         else:
+            _check_table(folder / "tokenizer.json")
             tokens = getattr(transformers, kind).from_pretrained(folder, local_files_only=True)
     except CheckpointError:
         raise
-    except Exception as error:  # the tokenizers library raises plain Exception
+    except BaseException as error:  # the tokenizers library raises plain Exception, or panics
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise CheckpointError(f"the tokenizer in {folder} cannot be read: {str(error)[:200]}") from None
     vocabulary, positions = (
         handle.config.get("vocab_size", 49408),
@@ -117,6 +123,23 @@ def _open(handle: TextEncoder, kind: str, longest: int) -> Tokenizer:
     return Tokenizer(
         tokens, min(tokens.model_max_length, positions, longest), _vocabulary(handle.root, tokens)
     )
+
+
+def _check_table(file: Path) -> None:
+    """Raises CheckpointError where a normaliser in a tokenizer.json has a damaged table."""
+    if not file.is_file():
+        return
+    stated = json.loads(file.read_bytes())
+    pending = [stated.get("normalizer")] if isinstance(stated, dict) else []
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            table = value.get("precompiled_charsmap")
+            if isinstance(table, str) and table and not sound_charsmap(base64.b64decode(table)):
+                raise CheckpointError(f"{file}: the normaliser's table of characters is damaged")
+            pending += value.values()
 
 
 def _from_pieces(folder: Path) -> Any:

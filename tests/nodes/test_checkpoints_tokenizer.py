@@ -1,5 +1,6 @@
 """The tokenizer: what it cuts, what it does not know, and when it is none."""
 
+import base64
 import dataclasses
 import json
 import shutil
@@ -124,3 +125,17 @@ class TestBroken:
 
     def test_it_is_opened_once(self, folder: Path) -> None:
         assert open_tokenizer(handle(folder)) is open_tokenizer(dataclasses.replace(handle(folder)))
+
+
+def test_a_table_in_tokenizer_json_is_checked_before_the_library_sees_it(
+    tmp_path: Path, prior_folder: Path
+) -> None:
+    folder = shutil.copytree(prior_folder, tmp_path / "prior")
+    file = folder / "tokenizer" / "tokenizer.json"
+    stated = json.loads(file.read_text())
+    table = base64.b64encode(b"\xfc\xff\xff\xff" + bytes(8)).decode()  # states 4 GB
+    inner = {"type": "Precompiled", "precompiled_charsmap": table}
+    stated["normalizer"] = {"type": "Sequence", "normalizers": [inner]}
+    file.write_text(json.dumps(stated))
+    with pytest.raises(CheckpointError, match="table of characters is damaged"):
+        open_tokenizer(handle(folder))

@@ -274,9 +274,22 @@ def test_the_pieces_are_read_as_they_stand(tmp_path) -> None:
     from nodes.checkpoints.sentencepiece import read_pieces
 
     content = tiny3.sentencepiece_model(tiny3.tiny_pieces())
-    (tmp_path / "spiece.model").write_bytes(content + b"\x1a\x07\x12\x05table")
+    (tmp_path / "spiece.model").write_bytes(content + b"\x1a\x0b\x12\x09\x04\0\0\0table")
     pieces = read_pieces(tmp_path / "spiece.model")
-    assert pieces.vocabulary == tiny3.tiny_pieces() and pieces.charsmap == b"table"
+    assert pieces.vocabulary == tiny3.tiny_pieces() and pieces.charsmap == b"\x04\0\0\0table"
     (tmp_path / "spiece.model").write_bytes(content + b"\x12\x02\x18\x02")
     with pytest.raises(CheckpointError, match="its model is not of the unigram kind"):
         read_pieces(tmp_path / "spiece.model")
+
+
+@pytest.mark.parametrize("size", [0, 3, 8, 2**31, 2**32 - 1])
+def test_a_table_that_states_more_than_it_has_is_refused_before_memory_is_requested(
+    tmp_path: Path, size: int
+) -> None:
+    from nodes.checkpoints.sentencepiece import read_pieces
+
+    table = b"\x1a\x0a\x12\x08" + size.to_bytes(4, "little") + b"\0\0\0\0"
+    model = tmp_path / "spiece.model"
+    model.write_bytes(tiny3.sentencepiece_model(tiny3.tiny_pieces()) + table)
+    with pytest.raises(CheckpointError, match="table of characters is damaged"):
+        read_pieces(model)
