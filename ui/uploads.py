@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 import time
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +21,11 @@ LARGEST = 64 * 2**20
 MOST = 2_000
 MOST_BYTES = 4 * 2**30
 """Pictures, and bytes of them, that one owner may bring."""
+
+_DECODING = threading.BoundedSemaphore(2)
+"""Pictures decoded at once, whoever brings them: the largest takes 256 MB."""
+_SIDEWAYS = (5, 6, 7, 8)
+"""EXIF orientations that exchange width and height."""
 
 _ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
 _TABLES = """CREATE TABLE IF NOT EXISTS uploads
@@ -97,7 +103,7 @@ class Uploads:
 
 def _look(content: bytes) -> tuple[str, int, int]:
     """Format, width and height (the right way up) of a picture that can be decoded."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ExifTags, Image, UnidentifiedImageError
 
     from nodes.batches import MOST_PIXELS
     from nodes.pixels import FORMATS
@@ -106,14 +112,16 @@ def _look(content: bytes) -> tuple[str, int, int]:
         raise UploadRefused(f"the file has {len(content) / 2**20:.0f} MB; the limit is {LARGEST >> 20} MB")
     known = ", ".join(FORMATS)
     try:
-        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+        with _DECODING, Image.open(BytesIO(content), formats=FORMATS) as opened:
             width, height = opened.size
             if width * height > MOST_PIXELS:
                 raise UploadRefused(
                     f"the picture has {width} x {height} pixels; the limit is {MOST_PIXELS:,}"
                 )
             opened.load()
-            width, height = ImageOps.exif_transpose(opened).size
+            # Not exif_transpose, which would make a second picture only for its size.
+            if opened.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
+                width, height = height, width
             return str(opened.format), width, height
     except UploadRefused:
         raise
