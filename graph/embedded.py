@@ -20,7 +20,7 @@ KEYWORD = f"kandinsky-{WORKFLOW}"
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _INFLATED_LIMIT = 64 << 20
-_MOST_CHUNKS = 1_000_000
+_MOST_CHUNKS = 100_000
 # What neither UTF-8 nor XML can hold. In JSON, each of them may stand only in a string, or nowhere at all.
 _UNSAFE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 

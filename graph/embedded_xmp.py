@@ -16,7 +16,7 @@ _HEAD = b"http://ns.adobe.com/xap/1.0/\0"
 _EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _SEGMENT = 65_533  # bytes that fit in one JPEG segment
 _MOST_SEGMENTS = 100_000  # real files have dozens, a workflow of 64 MB needs 1,000
-_MOST_CHUNKS = 1_000_000
+_MOST_CHUNKS = 100_000
 _PIECE = 65_000  # bytes of ExtendedXMP in each segment, as its specification advises
 
 # As an element (what we write), or as an attribute (what some programs make of it).

@@ -15,7 +15,7 @@ from typing import Any
 
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 64
-MAX_VALUES = 5_000_000
+MAX_VALUES = 2_500_000
 """Commas and opening brackets at most: a small text of many tiny values takes a lot of memory."""
 
 _OPEN_DEPTH = 2

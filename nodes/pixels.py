@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,10 @@ Array = NDArray[np.float32]
 Fit = Literal["cover", "contain", "stretch"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+
+
+decoding = threading.BoundedSemaphore(2)
+"""Held while a picture of somebody else is decoded: each may take a quarter of a gigabyte."""
 
 
 class PictureError(ValueError):

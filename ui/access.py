@@ -14,6 +14,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
+from anyio import to_thread
+
 from ui.allowed_routes import is_free, is_served
 from ui.asgi import (
     App,
@@ -33,11 +35,14 @@ from ui.conversations import Conversations
 from ui.cookies import COOKIE, Cookies
 from ui.forwarded import client_of
 from ui.limits import ADDRESS, TOO_MANY_PAGES
+from ui.memory import give_back
 from ui.origins import is_preflight, refusal
 from ui.owners import Owner, peer, user
 from ui.reach import Reach
 from ui.uploaded_files import UploadedFiles
 
+LARGE_BODY = 4 * 2**20
+"""After a larger one, memory is given back to the system."""
 LARGEST_BODY = 160 * 2**20
 """Bytes of one request: a workflow of 64 MB, written as a JSON text within JSON."""
 
@@ -219,6 +224,8 @@ class Door:
         if not too_large:
             with suppress(BodyTooLarge):
                 await self._app(scope, limited, starting)
+        if taken > LARGE_BODY:
+            await to_thread.run_sync(give_back)
         if too_large and not started:
             await answer(send, 413, f"The request is too large: the limit is {LARGEST_BODY >> 20} MB")
 

@@ -110,9 +110,12 @@ def thumbnail(path: Path) -> bytes:
     """A small WebP of a picture file."""
     from PIL import Image
 
-    with Image.open(path) as picture:
+    from nodes.pixels import decoding
+
+    with decoding, Image.open(path) as picture:
+        picture.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))  # a JPEG is read small
         small = picture.convert("RGB")
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     buffer = BytesIO()
     small.save(buffer, "WEBP", quality=82)
     return buffer.getvalue()

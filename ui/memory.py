@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,13 @@ def limit_memory() -> None:
     if memory is not None and (soft == resource.RLIM_INFINITY or soft > memory * FRACTION):
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_DATA, (int(memory * FRACTION), hard))
+
+
+def give_back() -> None:
+    """Return to the system what a large request left in the pools of glibc; elsewhere nothing."""
+    gc.collect(1)  # an error and the frames that it came through hold each other
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _memory() -> int | None:

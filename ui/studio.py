@@ -7,6 +7,7 @@ models folder, and what `--allow` says; nothing else.
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,7 +24,7 @@ from graph.files import FileRefused, Files, FingerprintIndex, Privacy, models_fo
 from graph.memory_cache import MemoryCache
 from graph.patience import interruptible
 from graph.plan import plan
-from graph.problems import InvalidWorkflow
+from graph.problems import InvalidWorkflow, Problem
 from graph.results import MEMORY_LIMIT, Results
 from graph.run import Run
 from graph.types import wire_types
@@ -40,8 +41,14 @@ from ui.limits import Limits
 from ui.owners import Owner
 from ui.runs import Runs
 from ui.templates import FOLDER
-from ui.uploads import UploadRefused, Uploads
+from ui.uploads import UploadRefused, Uploads, pixels_of
 
+MOST_ASSET_PIXELS = 100_000_000
+"""Of all the pictures that a workflow carries, and that are new here: each of them is decoded once."""
+_TOO_MANY_PIXELS = Problem(
+    f"the pictures in this file have more than {MOST_ASSET_PIXELS:,} pixels together",
+    expected="fewer, or pictures that are uploaded one by one",
+)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_WORKFLOW = from_json({"format": FORMAT, "version": VERSION, "nodes": {}})
 
@@ -221,15 +228,36 @@ class Studio:
                         self.uploads.take(owner.id, file.read())
 
     def take_assets(self, owner: Owner, data: dict[str, Any]) -> dict[str, Any]:
-        """The workflow with the pictures that it carries kept as its owner's uploads instead."""
+        """The workflow with the pictures that it carries kept as its owner's uploads instead.
+
+        Raises:
+            InvalidWorkflow: when they are too many to be looked at in one request.
+        """
         assets = data.get("assets")
         if not isinstance(assets, dict):
             return data
         left = dict(assets)
+        pixels = 0
         for sha256, text in assets.items():
-            if isinstance(text, str) and _SHA256.fullmatch(sha256):
-                with suppress(UploadRefused, ValueError):
-                    if self.uploads.take(owner.id, base64.b64decode(text, validate=True)).sha256 == sha256:
-                        del left[sha256]
+            content = _carried(sha256, text)
+            if content is None:
+                continue
+            pixels += 0 if self.uploads.owns(owner.id, sha256) else pixels_of(content)
+            if pixels > MOST_ASSET_PIXELS:
+                raise InvalidWorkflow([_TOO_MANY_PIXELS])
+            with suppress(UploadRefused):
+                self.uploads.take(owner.id, content)
+                del left[sha256]
         rest = {name: value for name, value in data.items() if name != "assets"}
         return {**rest, "assets": left} if left else rest
+
+
+def _carried(sha256: str, text: object) -> bytes | None:
+    """The content of an asset; None unless it is what its name says."""
+    if not (isinstance(text, str) and _SHA256.fullmatch(sha256)):
+        return None
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    return content if hashlib.sha256(content).hexdigest() == sha256 else None

@@ -8,28 +8,40 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import threading
 import time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from ui.memory import give_back
 from ui.store import Store
 
 LARGEST = 64 * 2**20
 """Bytes of one picture."""
+LARGE_PIXELS = 4_000_000
+"""After a larger picture was decoded, memory is given back to the system."""
 MOST = 2_000
 MOST_BYTES = 4 * 2**30
 """Pictures, and bytes of them, that one owner may bring."""
 
-_DECODING = threading.BoundedSemaphore(2)
-"""Pictures decoded at once, whoever brings them: the largest takes 256 MB."""
 _SIDEWAYS = (5, 6, 7, 8)
 """EXIF orientations that exchange width and height."""
-
 _ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "BMP": "bmp", "GIF": "gif"}
 _TABLES = """CREATE TABLE IF NOT EXISTS uploads
     (owner TEXT, sha256 TEXT, bytes INTEGER, time REAL, PRIMARY KEY (owner, sha256))"""
+
+
+def pixels_of(content: bytes) -> int:
+    """How many pixels a picture says that it has, without decoding it; 0 for what is no picture."""
+    from PIL import Image
+
+    from nodes.pixels import FORMATS
+
+    try:
+        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+            return opened.width * opened.height
+    except Exception:  # damaged files make the readers raise nearly anything
+        return 0
 
 
 class UploadRefused(ValueError):
@@ -58,8 +70,8 @@ class Uploads:
         Raises:
             UploadRefused: for what is no picture, too large, or one too many.
         """
-        kind, width, height = _look(content)
         sha256 = hashlib.sha256(content).hexdigest()
+        kind, width, height = _look(content)
         if not self.owns(owner, sha256):
             self._count(owner, len(content))
             self.folder.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
@@ -106,23 +118,25 @@ def _look(content: bytes) -> tuple[str, int, int]:
     from PIL import ExifTags, Image, UnidentifiedImageError
 
     from nodes.batches import MOST_PIXELS
-    from nodes.pixels import FORMATS
+    from nodes.pixels import FORMATS, decoding
 
     if len(content) > LARGEST:
         raise UploadRefused(f"the file has {len(content) / 2**20:.0f} MB; the limit is {LARGEST >> 20} MB")
     known = ", ".join(FORMATS)
     try:
-        with _DECODING, Image.open(BytesIO(content), formats=FORMATS) as opened:
-            width, height = opened.size
+        with Image.open(BytesIO(content), formats=FORMATS) as opened:
+            kind, (width, height) = str(opened.format), opened.size
             if width * height > MOST_PIXELS:
                 raise UploadRefused(
                     f"the picture has {width} x {height} pixels; the limit is {MOST_PIXELS:,}"
                 )
-            opened.load()
-            # Not exif_transpose, which would make a second picture only for its size.
-            if opened.getexif().get(ExifTags.Base.Orientation) in _SIDEWAYS:
-                width, height = height, width
-            return str(opened.format), width, height
+            with decoding:
+                opened.load()
+            oriented = opened.getexif().get(ExifTags.Base.Orientation)
+        if width * height > LARGE_PIXELS:
+            give_back()
+        on_its_side = oriented in _SIDEWAYS
+        return (kind, height, width) if on_its_side else (kind, width, height)
     except UploadRefused:
         raise
     except UnidentifiedImageError:

@@ -1,7 +1,6 @@
 """A workflow travels inside a picture: text and pixels come out as they went in; no bytes make it crash."""
 
 import io
-import tracemalloc
 import zlib
 from xml.etree import ElementTree
 
@@ -171,15 +170,3 @@ def test_damaged_pictures_never_crash(
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_bytes_never_crash(data: bytes, start: bytes) -> None:
     assert embedded.extract(start + data) is None
-
-
-def test_a_file_of_millions_of_empty_parts_is_given_up_early() -> None:
-    jpeg = b"\xff\xd8" + b"\xff\xe1\x00\x02" * 5_000_000
-    png = b"\x89PNG\r\n\x1a\n" + (b"\0\0\0\0" + b"teXt" + b"\0\0\0\0") * 2_000_000
-    tracemalloc.start()
-    try:
-        assert embedded.extract(jpeg) is None
-        assert embedded.extract(png) is None
-        assert tracemalloc.get_traced_memory()[1] < 40 << 20
-    finally:
-        tracemalloc.stop()
