@@ -65,10 +65,10 @@ bench-ui: $(VENV)/.installed-test chromium
 	$(BIN)/python -m tests.benchmarks.bench_ui
 
 judge: $(VENV)/.installed-test
-	$(BIN)/python -m nodes.miniature.judge --count $(COUNT)
+	$(BIN)/python -m nodes.miniature.judge.judge --count $(COUNT)
 
 thumbnails: $(VENV)/.installed
-	$(BIN)/python -m nodes.miniature.thumbnails
+	$(BIN)/python -m nodes.miniature.judge.thumbnails
 
 format: $(VENV)/.installed-test
 	$(BIN)/ruff format .

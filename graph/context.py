@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from graph.files import Files
+from graph.files.allowed import Files
 from graph.gigabytes import gigabytes
 
 Wanted = frozenset[str]

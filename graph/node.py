@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from graph.context import Environment, OutputFolder, Progress, RunRecord, Wanted
-from graph.node_type import (
+from graph.nodetypes.node_type import (
     Choices,
     Complaint,
     File,
@@ -32,7 +32,7 @@ from graph.node_type import (
     Storable,
     Wiring,
 )
-from graph.signature import read_outputs, read_parameters
+from graph.nodetypes.signature import read_outputs, read_parameters
 from graph.types import WireType
 
 __all__ = [

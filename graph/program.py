@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph.catalogue import Catalogue, installed
+from graph.cache.disk_tier import DiskCache, default_folder
+from graph.cache.memory_tier import MemoryCache
+from graph.cache.results import MEMORY_LIMIT, Results
 from graph.context import Environment
-from graph.disk_cache import DiskCache, default_folder
 from graph.events import Listener
-from graph.execute import Outcome
-from graph.files import Files, FingerprintIndex
-from graph.memory_cache import MemoryCache
-from graph.overrides import override
-from graph.perform import Failure
-from graph.results import MEMORY_LIMIT, Results
-from graph.run import Run
+from graph.files.allowed import Files, FingerprintIndex
+from graph.nodetypes.catalogue import Catalogue, installed
+from graph.running.execution import Outcome
+from graph.running.run import Run
+from graph.running.step_runner import Failure
 from graph.types import wire_types
-from graph.workflow import Workflow
-from graph.workflow import load as load_workflow
+from graph.workflow.file import Workflow
+from graph.workflow.file import load as load_workflow
+from graph.workflow.overrides import override
 
 _memory = MemoryCache(MEMORY_LIMIT)
 """The memory tier, shared by all runs of this process."""

@@ -87,7 +87,7 @@ class ArrayValue(Value):
 
 def _look(rows: Array) -> bytes:
     """The first of some pictures (B, H, W, 3)."""
-    from nodes.thumbnail import jpeg
+    from nodes.pixels.thumbnail import jpeg
 
     return jpeg(rows[0])
 

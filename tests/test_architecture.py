@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("graph", "nodes", "ui")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-PAGE = {"ui.api", "ui.app", "ui.canvas", "ui.form", "ui.gradio_private", "ui.gradio_sessions"}
+PAGE = {
+    "ui.server.endpoints",
+    "ui.server.app",
+    "ui.server.canvas",
+    "ui.server.form",
+    "ui.server.gradio_private",
+    "ui.server.gradio_sessions",
+}
 """What is made of Gradio: `kandinsky ui` alone imports it."""
 INSTANT = [
     name

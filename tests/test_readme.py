@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.arguments import parser
+from ui.command.arguments import parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,7 +39,7 @@ def test_the_pack_works(tmp_path):
     code = (
         "import sys; sys.path.insert(0, '.')\n"
         "import numpy as np\n"
-        "from ui.cli import main\n"
+        "from ui.command.main import main\n"
         "assert main(['nodes', 'my_pack/vignette', '--json']) == 0\n"
         "from my_pack import vignette\n"
         "from nodes.wires import Image\n"

@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 import graph
-from graph.catalogue import installed
 from graph.context import Environment
 from graph.events import Event
-from graph.files import Files
-from graph.overrides import override
-from graph.plan import check
-from graph.workflow import Workflow, load, save
-from nodes.checkpoints.residency import residency
-from nodes.miniature.thumbnails import LONGEST_SIDE, templates, thumbnail
+from graph.files.allowed import Files
+from graph.nodetypes.catalogue import installed
+from graph.planning.plan import check
+from graph.workflow.file import Workflow, load, save
+from graph.workflow.overrides import override
+from nodes.miniature.judge.thumbnails import LONGEST_SIDE, templates, thumbnail
+from nodes.weights.residency import residency
 from tests.template_checkpoints import TEMPLATES, sources
 
 FOLDER = Path(__file__).parents[1] / "workflows"

@@ -8,7 +8,7 @@ from typing import Any
 from nodes.checkpoints import inspect
 from nodes.checkpoints.inspect import Part
 from nodes.checkpoints.locate import Checkpoint
-from nodes.checkpoints.reading import CheckpointError, read_json
+from nodes.files.reading import CheckpointError, read_json
 from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 LONGEST_SIDE = 4096  # of the pictures an image encoder looks at; real ones take a tenth of that

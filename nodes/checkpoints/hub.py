@@ -14,8 +14,8 @@ from typing import Any
 from graph.context import Environment, Unavailable
 from graph.gigabytes import gigabytes
 from nodes.checkpoints.downloading import cached, download
-from nodes.checkpoints.reading import PICKLES, CheckpointError, read_json
-from nodes.checkpoints.weights import STEMS, find_weights
+from nodes.files.find_weights import STEMS, find_weights
+from nodes.files.reading import PICKLES, CheckpointError, read_json
 
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 REVISION = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")

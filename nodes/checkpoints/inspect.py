@@ -9,9 +9,9 @@ from typing import Any
 
 from graph.context import Unavailable
 from nodes.checkpoints.locate import Checkpoint
-from nodes.checkpoints.reading import CheckpointError, read_header, read_json
 from nodes.checkpoints.single_file import SCHEDULERS, recognise
-from nodes.checkpoints.weights import find_weights
+from nodes.files.find_weights import find_weights
+from nodes.files.reading import CheckpointError, read_header, read_json
 from nodes.wires import LatentPreview
 
 MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"

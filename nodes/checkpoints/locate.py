@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment, Unavailable
-from graph.files import LOCAL, Files, models_folder
+from graph.files.allowed import LOCAL, Files, models_folder
 from nodes.checkpoints import hub
-from nodes.checkpoints.reading import CheckpointError
+from nodes.files.reading import CheckpointError
 
 MINIATURE = Path(__file__).parents[1] / "miniature" / "weights"
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from graph.context import Environment
 from nodes.checkpoints.locate import locate_file
-from nodes.checkpoints.reading import CheckpointError, Stored, read_header, read_json, read_metadata
-from nodes.checkpoints.tensors import stored_tensors
+from nodes.files.reading import CheckpointError, Stored, read_header, read_json, read_metadata
+from nodes.files.tensors import stored_tensors
 from nodes.wires import Lora, Prior, UNet
 
 NAMES = ("pytorch_lora_weights.safetensors", "adapter_model.safetensors")

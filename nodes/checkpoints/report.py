@@ -10,9 +10,9 @@ from graph.gigabytes import gigabytes
 from nodes.checkpoints import inspect
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.lora import read_changes
-from nodes.checkpoints.reading import CheckpointError, read_header, read_json
 from nodes.checkpoints.single_file import recognise
-from nodes.checkpoints.weights import find_weights
+from nodes.files.find_weights import find_weights
+from nodes.files.reading import CheckpointError, read_header, read_json
 from nodes.wires import Handle
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nodes.checkpoints.reading import CheckpointError, Stored, read_header, read_json
-from nodes.checkpoints.weights import STEMS
+from nodes.files.find_weights import STEMS
+from nodes.files.reading import CheckpointError, Stored, read_header, read_json
 
 HEAD_DIM = 64
 POOLING_HEADS = 8

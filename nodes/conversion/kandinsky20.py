@@ -12,10 +12,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints.reading import MOST_INDEX_BYTES, CheckpointError, read_json
 from nodes.conversion import autoencoder_names, original20, unet_names
 from nodes.conversion.torch_file import read_tensors
 from nodes.conversion.write import Tell, fitted, outline, write_json, write_weights
+from nodes.files.reading import MOST_INDEX_BYTES, CheckpointError, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,7 @@ def _autoencoder(file: Path, folder: Path, tell: Tell) -> None:
 
 def _text_encoder(source: Path, folder: Path, tell: Tell) -> None:
     """Both text encoders in one folder: they always read together."""
-    from nodes.text_encoders import multilingual_clip, t5, two_encoders
+    from nodes.encoders import multilingual_clip, t5, two_encoders
 
     files = {
         part: source / name / "pytorch_model.bin"

@@ -12,13 +12,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints import tensors
-from nodes.checkpoints.reading import MOST_INDEX_BYTES, CheckpointError, read_json
-from nodes.checkpoints.weights import find_weights
 from nodes.conversion import autoencoder_names, original3, unet3_names
 from nodes.conversion.torch_file import read_tensors
 from nodes.conversion.write import Tell, fitted, outline, write_json, write_weights
-from nodes.networks.legacy_keys import SECOND_NAMES
+from nodes.files import tensors
+from nodes.files.find_weights import find_weights
+from nodes.files.legacy_keys import SECOND_NAMES
+from nodes.files.reading import MOST_INDEX_BYTES, CheckpointError, read_json
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -106,7 +106,7 @@ def _autoencoder(file: Path, folder: Path, tell: Tell) -> None:
 
 def _text_encoder(source: Path, folder: Path, tell: Tell) -> None:
     """Safetensors are copied as they are, pickled shards become safetensors one by one."""
-    from nodes.text_encoders import t5
+    from nodes.encoders import t5
 
     stated = read_json(source / "config.json")
     known = (*t5.FIELDS, *t5.DERIVED, "model_type")
@@ -132,7 +132,7 @@ def _text_encoder(source: Path, folder: Path, tell: Tell) -> None:
 
 def _index(folder: Path) -> None:
     """Write which shard holds what, where there are several."""
-    from nodes.checkpoints.reading import read_header
+    from nodes.files.reading import read_header
 
     shards = sorted(folder.glob("*.safetensors"))
     if len(shards) > 1:

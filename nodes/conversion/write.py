@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints.reading import CheckpointError
+from nodes.files.reading import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

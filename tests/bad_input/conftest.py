@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 import graph.program
-from graph.memory_cache import MemoryCache
-from graph.results import MEMORY_LIMIT
+from graph.cache.memory_tier import MemoryCache
+from graph.cache.results import MEMORY_LIMIT
 from tests.nodes.conftest import decoder_folder, prior_folder
 from tests.ui.conftest import Called, Json, write_workflow
-from ui import running
-from ui.cli import main
+from ui.command import run as running
+from ui.command.main import main
 
 __all__ = ["decoder_folder", "prior_folder"]  # fixtures
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graph.disk_cache import DiskCache
+from graph.cache.disk_tier import DiskCache
 from tests.bad_input.conftest import Call, load, save, told
 from tests.ui.conftest import Called, Json, write_workflow
 
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_no_drafts(run, monkeypatch) -> None:
 
 
 def test_a_full_cache_is_a_warning(kandinsky, monkeypatch) -> None:
-    monkeypatch.setattr("graph.disk_cache._write_whole", full)
+    monkeypatch.setattr("graph.cache.disk_tier._write_whole", full)
     called = kandinsky("run", write_workflow(Path("workflow.json"), NODES), "--cache", "cache")
     told(called, 0, "warning: Results cannot be kept in cache: No space left on device")
     assert called.err.count("warning") == 1
@@ -214,7 +214,7 @@ def test_clearing_tells_what_was_removed(kandinsky, cached, monkeypatch) -> None
 
 def test_two_runs_at_once_share_cache_and_outputs(here) -> None:
     file = write_workflow(Path("workflow.json"), NODES)
-    command = [sys.executable, "-m", "ui.cli", "run", str(file), "--cache", "cache", "--json"]
+    command = [sys.executable, "-m", "ui.command.main", "run", str(file), "--cache", "cache", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     runs = [subprocess.Popen(command, env=environment, text=True, **pipes) for _ in range(2)]
@@ -231,9 +231,9 @@ def test_two_runs_at_once_share_cache_and_outputs(here) -> None:
 
 
 LITTLE_MEMORY = """
-import ui.memory, ui.cli
+import ui.memory, ui.command.main
 ui.memory._memory = lambda: 1000 << 20
-raise SystemExit(ui.cli.main({arguments}))
+raise SystemExit(ui.command.main.main({arguments}))
 """
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from graph.tensor_file import pack
+from graph.values.tensor_file import pack
 from nodes.wires import ImageEmbeds, Latents, TextEmbeds
 from tests.bad_input.conftest import Call, load, save, told
 from tests.nodes import tiny

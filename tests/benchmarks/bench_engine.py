@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graph.cache.memory_tier import MemoryCache
+from graph.cache.results import Results
 from graph.context import Environment
-from graph.files import Files
-from graph.memory_cache import MemoryCache
+from graph.files.allowed import Files
 from graph.node import node
 from graph.program import Program
-from graph.results import Results
-from graph.workflow import from_json
+from graph.workflow.file import from_json
 
 Nodes = dict[str, dict[str, Any]]
 

@@ -24,9 +24,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from nodes.checkpoints import encoders
-from nodes.checkpoints.offload import on_device, one_by_one
 from nodes.conversion import original20
+from nodes.encoders import multilingual_clip
+from nodes.encoders import transformers_networks as encoders
+from nodes.encoders.encoder import Encoder
+from nodes.encoders.t5 import T5
+from nodes.encoders.two_encoders import TWO_ENCODERS, TwoEncoders
 from nodes.networks import prior_transformer
 from nodes.networks.kl_autoencoder import KLAutoencoder, KLConfig
 from nodes.networks.movq import MoVQ, MoVQConfig
@@ -34,10 +37,7 @@ from nodes.networks.prior_transformer import PriorConfig, PriorTransformer
 from nodes.networks.unet import UNet, UNetConfig
 from nodes.networks.unet3 import UNet3, UNet3Config
 from nodes.networks.unet20 import TextUNet, TextUNetConfig
-from nodes.text_encoders import multilingual_clip
-from nodes.text_encoders.encoder import Encoder
-from nodes.text_encoders.t5 import T5
-from nodes.text_encoders.two_encoders import TWO_ENCODERS, TwoEncoders
+from nodes.weights.offload import on_device, one_by_one
 from tests.benchmarks.bench_networks import config_of
 from tests.nodes.real_encoders import (
     CLIP_G_TEXT,
@@ -142,7 +142,7 @@ def measure(stage: Stage, dtype: torch.dtype = torch.float16) -> Memory:
 
 @contextmanager
 def block_by_block(network: nn.Module, name: str) -> Iterator[None]:
-    """As `nodes.checkpoints.streaming` does it: of the blocks, only the one that computes is there."""
+    """As `nodes.weights.streaming` does it: of the blocks, only the one that computes is there."""
     blocks = network.get_submodule(name)
     outside, _, last = name.rpartition(".")
     owner = network.get_submodule(outside)

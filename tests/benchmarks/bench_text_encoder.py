@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from graph.context import Environment
-from graph.files import Files
-from nodes.load_kandinsky3 import load_kandinsky3
-from nodes.text_encode import text_encode
-from nodes.text_encoders.t5 import build
+from graph.files.allowed import Files
+from nodes.encoders.t5 import build
+from nodes.kandinsky.text_encode import text_encode
+from nodes.load.load_kandinsky3 import load_kandinsky3
 from tests.benchmarks.bench_networks import peak_megabytes
 from tests.nodes.stages import Recorder
 from tests.nodes.tiny3 import sentencepiece_model, tiny_pieces

@@ -53,7 +53,8 @@ def start_server(
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "ui.cli", "ui", "--port", str(port), "--cache", str(folder / "cache")]
+    program = [sys.executable, "-m", "ui.command.main"]
+    command = [*program, "ui", "--port", str(port), "--cache", str(folder / "cache")]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     log = (folder / "server.log").open("w")
     process = subprocess.Popen(

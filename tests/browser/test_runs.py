@@ -233,7 +233,8 @@ def test_the_command_line_makes_the_same_pixels(canvas: Canvas, tmp_path: Path) 
         canvas.pick_from_menu("Download as JSON")
     file = tmp_path / "same.json"
     download.value.save_as(file)
-    command = [sys.executable, "-m", "ui.cli", "run", str(file), "--no-cache", "--output", str(tmp_path)]
+    program = [sys.executable, "-m", "ui.command.main"]
+    command = [*program, "run", str(file), "--no-cache", "--output", str(tmp_path)]
     subprocess.run(command, check=True, capture_output=True, timeout=RUN_PATIENCE)
     with Image.open(tmp_path / "image.png") as there:
         assert np.array_equal(np.asarray(here), np.asarray(there.convert("RGB")))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.graph.running import Bench
+from tests.graph.bench import Bench
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph.catalogue import Catalogue
 from graph.node import node
+from graph.nodetypes.catalogue import Catalogue
 from graph.types import wire
-from tests.graph.running import Bench, Ran
+from tests.graph.bench import Bench, Ran
 
 looked: list[float] = []
 

@@ -10,9 +10,9 @@ import pytest
 
 import graph
 from graph.program import Program, assemble
-from graph.workflow import from_json
+from graph.workflow.file import from_json
 from tests.graph import toys
-from tests.graph.running import CATALOGUE
+from tests.graph.bench import CATALOGUE
 
 NODES = {
     "s": {"type": "start"},

@@ -8,9 +8,9 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from graph.catalogue import Catalogue
 from graph.node import Choices, File, OutputFolder, Progress, Range, RunRecord, Wanted, node
 from graph.node import Storable as Storable
+from graph.nodetypes.catalogue import Catalogue
 from graph.types import T, wire
 
 calls: list[str] = []

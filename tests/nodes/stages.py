@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from graph.catalogue import installed
 from graph.context import Environment, Progress
 from graph.events import Listener
-from graph.files import Files
+from graph.files.allowed import Files
+from graph.nodetypes.catalogue import installed
 from graph.program import assemble
-from graph.workflow import from_json
-from nodes.load import DecoderParts, PriorParts, load_decoder, load_prior
+from graph.workflow.file import from_json
+from nodes.load.load_kandinsky2 import DecoderParts, PriorParts, load_decoder, load_prior
 from nodes.wires import Array, ImageEmbeds
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from graph.catalogue import installed
 from graph.context import Environment
-from graph.files import Files
-from graph.plan import check
-from graph.workflow import from_json
-from nodes.checkpoints.residency import residency
+from graph.files.allowed import Files
+from graph.nodetypes.catalogue import installed
+from graph.planning.plan import check
+from graph.workflow.file import from_json
+from nodes.weights.residency import residency
 from tests.nodes import tiny, tiny21
 
 

@@ -8,7 +8,7 @@ from diffusers import DDPMScheduler, Kandinsky3Pipeline, Kandinsky3UNet
 from torch import nn
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
-from nodes.load_kandinsky3 import Kandinsky3Parts, load_kandinsky3
+from nodes.load.load_kandinsky3 import Kandinsky3Parts, load_kandinsky3
 from tests.nodes.stages import environment
 from tests.nodes.tiny import WORDS, randomise, tiny_movq
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from transformers import T5Tokenizer, XLMRobertaTokenizer
 
 import graph
-from nodes.checkpoints.networks import open_network
 from nodes.conversion import original20
-from nodes.text_encode import text_encode
+from nodes.kandinsky.text_encode import text_encode
+from nodes.weights.open_network import open_network
 from nodes.wires import Array
 from tests.nodes import tiny20
 from tests.nodes.stages import Recorder, decoder_parts, smooth_picture

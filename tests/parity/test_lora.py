@@ -11,9 +11,9 @@ from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 
 from graph.context import Environment
-from graph.files import Files
-from nodes.checkpoints.networks import open_network
-from nodes.load_lora import load_lora
+from graph.files.allowed import Files
+from nodes.load.load_lora import load_lora
+from nodes.weights.open_network import open_network
 from nodes.wires import Prior, UNet
 from tests.nodes import tiny, tiny21
 from tests.nodes.stages import decoder_parts, prior_parts

@@ -8,10 +8,10 @@ from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
 from safetensors.torch import save_file
 
 from graph.context import Environment
-from graph.files import Files
-from nodes.checkpoints.networks import open_network
-from nodes.checkpoints.reading import CheckpointError
-from nodes.load_lora import load_lora
+from graph.files.allowed import Files
+from nodes.files.reading import CheckpointError
+from nodes.load.load_lora import load_lora
+from nodes.weights.open_network import open_network
 from tests.nodes import tiny, tiny3
 from tests.nodes.stages import decoder_parts
 

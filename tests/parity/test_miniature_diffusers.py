@@ -11,10 +11,10 @@ from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipe
 from transformers import CLIPTokenizer
 
 import graph
-from nodes.miniature.captions import VOCABULARY
-from nodes.miniature.judge import WEIGHTS, open_judge
-from nodes.miniature.judge_net import JudgeNet
-from nodes.miniature.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
+from nodes.miniature.judge.judge import WEIGHTS, open_judge
+from nodes.miniature.scenes.captions import VOCABULARY
+from nodes.miniature.scenes.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
+from nodes.miniature.training.judge_net import JudgeNet
 from tests.parity.checkpoints import dice
 
 TEMPLATE = Path(graph.__file__).parents[1] / "workflows" / "text_to_image.json"

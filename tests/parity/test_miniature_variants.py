@@ -7,8 +7,8 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 from transformers import DPTForDepthEstimation, DPTImageProcessor
 
-from nodes.depth_hint import depth_hint
-from nodes.miniature.painting import WEIGHTS, depth_estimator, silent
+from nodes.kandinsky.depth_hint import depth_hint
+from nodes.miniature.judge.painting import WEIGHTS, depth_estimator, silent
 from nodes.networks.unet import UNet, UNetConfig
 from nodes.wires import Image
 

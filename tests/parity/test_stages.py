@@ -15,16 +15,16 @@ from diffusers import (
     KandinskyV22PriorPipeline,
 )
 
-from nodes.image_encode import image_encode
-from nodes.interpolate import interpolate
-from nodes.movq_decode import movq_decode
-from nodes.movq_encode import movq_encode
-from nodes.prior import prior
-from nodes.prior_emb2emb import prior_emb2emb
-from nodes.text_encode import text_encode
-from nodes.unet_denoise import unet_denoise
+from nodes.kandinsky.image_encode import image_encode
+from nodes.kandinsky.interpolate import interpolate
+from nodes.kandinsky.movq_decode import movq_decode
+from nodes.kandinsky.movq_encode import movq_encode
+from nodes.kandinsky.prior import prior
+from nodes.kandinsky.prior_emb2emb import prior_emb2emb
+from nodes.kandinsky.text_encode import text_encode
+from nodes.kandinsky.unet_denoise import unet_denoise
+from nodes.kandinsky.zero_embeds import zero_embeds
 from nodes.wires import DepthHint, Image, ImageEmbeds, Latents, Mask
-from nodes.zero_embeds import zero_embeds
 from tests.nodes import tiny
 from tests.nodes.stages import (
     Recorder,

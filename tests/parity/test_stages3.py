@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import T5EncoderModel
 
-from nodes.checkpoints.residency import residency
-from nodes.movq_encode import movq_encode
-from nodes.text_encode import text_encode
-from nodes.unet_denoise import unet_denoise
+from nodes.kandinsky.movq_encode import movq_encode
+from nodes.kandinsky.text_encode import text_encode
+from nodes.kandinsky.unet_denoise import unet_denoise
+from nodes.weights.residency import residency
 from nodes.wires import Image, Mask
 from tests.nodes import tiny3
 from tests.nodes.stages import Recorder, smooth_picture

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-import graph.catalogue
+import graph.nodetypes.catalogue
 import graph.program
-from graph.catalogue import Catalogue, node_types_of
-from graph.memory_cache import MemoryCache
-from graph.results import MEMORY_LIMIT
+from graph.cache.memory_tier import MemoryCache
+from graph.cache.results import MEMORY_LIMIT
+from graph.nodetypes.catalogue import Catalogue, node_types_of
 from tests.ui import toy_pack
-from ui.cli import main
+from ui.command.main import main
 
 Json = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Called:
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Catalogue:
     """The toy pack is all that is installed, and the current folder is empty."""
     catalogue = Catalogue(node_types_of(toy_pack))
-    monkeypatch.setattr(graph.catalogue, "installed", lambda: catalogue)
+    monkeypatch.setattr(graph.nodetypes.catalogue, "installed", lambda: catalogue)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home-cache"))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -113,7 +113,7 @@ def start(site: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
             **options.pop("env", {}),
         }
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        command = [sys.executable, "-m", "ui.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "ui.command.main", *map(str, arguments)]
         return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, encoding="utf-8", **pipes)
 
     return start

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from graph.catalogue import Catalogue, node_types_of
+from graph.nodetypes.catalogue import Catalogue, node_types_of
 from nodes import load_image, mask, note, preview, resize, save_image
 from tests.ui import toy_pack
-from ui.owners import Accounts
-from ui.reach import Reach
-from ui.serving import listen, server
-from ui.studio import Places, Studio
+from ui.server.reach import Reach
+from ui.server.serving import listen, server
+from ui.studio.owners import Accounts
+from ui.studio.studio import Places, Studio
 
 PICTURES = (load_image, mask, note, preview, resize, save_image)
 

@@ -5,8 +5,8 @@ import { createServer } from 'vite';
 
 const [catalogueFile, ...files] = process.argv.slice(2);
 const server = await createServer({ configFile: false, server: { middlewareMode: true }, appType: 'custom' });
-const { Catalogue } = await server.ssrLoadModule('/src/core/catalogue.ts');
-const { layOut } = await server.ssrLoadModule('/src/core/layout.ts');
+const { Catalogue } = await server.ssrLoadModule('/src/core/server/catalogue.ts');
+const { layOut } = await server.ssrLoadModule('/src/core/layout/layout.ts');
 const catalogue = new Catalogue(JSON.parse(readFileSync(catalogueFile, 'utf8')));
 
 for (const file of files) {

@@ -2,13 +2,13 @@
 import flowStyles from '@xyflow/svelte/dist/style.css?inline';
 import { mount as mountComponent, unmount } from 'svelte';
 import App from './canvas/App.svelte';
-import { Session } from './canvas/session.svelte';
-import { Theme } from './canvas/theme.svelte';
+import { Session } from './canvas/state/session.svelte';
+import { Theme } from './canvas/state/theme.svelte';
 import themeStyles from './canvas/theme.css?inline';
-import fieldStyles from './canvas/widgets/fields.css?inline';
-import type { Bridge } from './core/bridge';
+import fieldStyles from './canvas/widgets/fields/fields.css?inline';
+import type { Bridge } from './core/server/bridge';
 
-export { gradioBridge } from './core/gradio';
+export { gradioBridge } from './core/server/gradio';
 
 /** Shows the canvas in `element`; returns what takes it away again. */
 export async function mount(element: HTMLElement, bridge: Bridge): Promise<() => void> {

@@ -1,6 +1,6 @@
 /** A small catalogue, made up for tests: the canvas must work with any. */
-import { Catalogue } from '../src/core/catalogue';
-import type { NodeSpec, ParamSpec, PortSpec } from '../src/core/types';
+import { Catalogue } from '../src/core/server/catalogue';
+import type { NodeSpec, ParamSpec, PortSpec } from '../src/core/workflow/types';
 
 const param = (name: string, type: string, value: unknown, more: Partial<ParamSpec> = {}): ParamSpec => ({
   name,

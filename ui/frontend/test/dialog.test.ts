@@ -1,6 +1,6 @@
 import { createRawSnippet, flushSync, mount, unmount } from 'svelte';
 import { afterEach, expect, it, vi } from 'vitest';
-import Dialog from '../src/canvas/panels/Dialog.svelte';
+import Dialog from '../src/canvas/dialogs/Dialog.svelte';
 
 afterEach(() => document.body.replaceChildren());
 

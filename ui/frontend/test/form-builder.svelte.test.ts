@@ -1,9 +1,9 @@
 import { flushSync } from 'svelte';
 import { describe, expect, it, vi } from 'vitest';
-import FormBuilder from '../src/canvas/panels/FormBuilder.svelte';
-import { placeAt } from '../src/core/grid';
-import { formEntries } from '../src/core/interface';
-import type { WorkflowJson } from '../src/core/types';
+import FormBuilder from '../src/canvas/form/FormBuilder.svelte';
+import { placeAt } from '../src/core/layout/grid';
+import { formEntries } from '../src/core/workflow/interface';
+import type { WorkflowJson } from '../src/core/workflow/types';
 import { catalogue } from './catalogue-for-tests';
 import { click, key, settled, show, write } from './show';
 

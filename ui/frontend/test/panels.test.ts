@@ -1,13 +1,13 @@
 import { describe, expect, it, vi } from 'vitest';
 import DiffPanel from '../src/canvas/panels/DiffPanel.svelte';
-import Gallery from '../src/canvas/panels/Gallery.svelte';
+import Gallery from '../src/canvas/gallery/Gallery.svelte';
 import ProblemsPanel from '../src/canvas/panels/ProblemsPanel.svelte';
 import QueuePanel from '../src/canvas/panels/QueuePanel.svelte';
-import Welcome from '../src/canvas/panels/Welcome.svelte';
-import type { Result } from '../src/core/bridge';
-import { choose, tiles } from '../src/core/gallery';
-import type { WorkflowJson } from '../src/core/types';
-import { brief } from '../src/core/values';
+import Welcome from '../src/canvas/templates/Welcome.svelte';
+import type { Result } from '../src/core/server/bridge';
+import { choose, tiles } from '../src/core/server/gallery';
+import type { WorkflowJson } from '../src/core/workflow/types';
+import { brief } from '../src/core/workflow/values';
 import { click, key, show } from './show';
 
 const result = (id: string, time: number, params: Record<string, unknown>, node = 'save'): Result => ({

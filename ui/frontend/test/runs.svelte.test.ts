@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
-import { Runs } from '../src/canvas/runs.svelte';
-import { BridgeError, type Bridge } from '../src/core/bridge';
+import { Runs } from '../src/canvas/state/runs.svelte';
+import { BridgeError, type Bridge } from '../src/core/server/bridge';
 
 const workflow = { format: 'kandinsky-workflow', version: 1, nodes: {} } as never;
 

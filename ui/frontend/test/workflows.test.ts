@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
-import Conflict from '../src/canvas/panels/Conflict.svelte';
-import Workflows from '../src/canvas/panels/Workflows.svelte';
-import { BridgeError, type SavedWorkflow } from '../src/core/bridge';
-import { nameFrom, nameProblem } from '../src/core/names';
-import type { WorkflowJson } from '../src/core/types';
-import { moment, when } from '../src/core/when';
+import Conflict from '../src/canvas/workflows/Conflict.svelte';
+import Workflows from '../src/canvas/workflows/Workflows.svelte';
+import { BridgeError, type SavedWorkflow } from '../src/core/server/bridge';
+import { nameFrom, nameProblem } from '../src/core/workflow/names';
+import type { WorkflowJson } from '../src/core/workflow/types';
+import { moment, when } from '../src/core/view/when';
 import { click, key, settled, show, write } from './show';
 
 describe('names', () => {

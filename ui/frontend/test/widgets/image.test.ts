@@ -1,6 +1,6 @@
 import { flushSync } from 'svelte';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { BridgeError, type UploadedPicture } from '../../src/core/bridge';
+import { BridgeError, type UploadedPicture } from '../../src/core/server/bridge';
 import Widget from '../../src/canvas/widgets/Widget.svelte';
 import { PARAMS } from './param';
 import { click, leave, stage, type } from './stage.svelte';

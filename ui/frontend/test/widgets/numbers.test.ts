@@ -7,8 +7,8 @@ import {
   showValue,
   slides,
   wanted,
-} from '../../src/canvas/widgets/numbers';
-import { presets, sizeName } from '../../src/canvas/widgets/sizes';
+} from '../../src/canvas/widgets/fields/numbers';
+import { presets, sizeName } from '../../src/canvas/widgets/fields/sizes';
 
 it.each([
   ['12', 12],

@@ -1,5 +1,5 @@
 /** A param as the catalogue describes it. */
-import type { ParamSpec } from '../../src/core/types';
+import type { ParamSpec } from '../../src/core/workflow/types';
 
 export function param(given: Partial<ParamSpec>): ParamSpec {
   return {

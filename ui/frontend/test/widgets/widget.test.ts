@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import SizeFields from '../../src/canvas/widgets/SizeFields.svelte';
+import SizeFields from '../../src/canvas/widgets/fields/SizeFields.svelte';
 import WeightRow from '../../src/canvas/widgets/WeightRow.svelte';
 import Widget from '../../src/canvas/widgets/Widget.svelte';
 import { param, PARAMS } from './param';

@@ -1,9 +1,9 @@
 /** The whole graph drawn on one picture: what is seen from far away, and the minimap. */
-import type { Catalogue } from '../../core/catalogue';
-import { outputType } from '../../core/fits';
-import { boxOf, measure, positionOf, type Box } from '../../core/geometry';
-import { handleOf, wiresInto } from '../../core/links';
-import type { Group, NodeJson, WorkflowJson } from '../../core/types';
+import type { Catalogue } from '../../core/server/catalogue';
+import { outputType } from '../../core/view/fits';
+import { boxOf, measure, positionOf, type Box } from '../../core/layout/geometry';
+import { handleOf, wiresInto } from '../../core/workflow/links';
+import type { Group, NodeJson, WorkflowJson } from '../../core/workflow/types';
 import { curves, type Point } from '../wires/path';
 
 export interface View {

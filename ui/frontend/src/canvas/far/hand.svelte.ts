@@ -1,8 +1,8 @@
 /** Picking nodes up from far away, where the pointer meets a picture: what it hits is found by coordinates. */
-import { positionOf, SNAP } from '../../core/geometry';
-import type { Catalogue } from '../../core/catalogue';
-import type { WorkflowJson } from '../../core/types';
-import type { Editor } from '../editor.svelte';
+import { positionOf, SNAP } from '../../core/layout/geometry';
+import type { Catalogue } from '../../core/server/catalogue';
+import type { WorkflowJson } from '../../core/workflow/types';
+import type { Editor } from '../state/editor.svelte';
 import { nodeAt, sceneOf } from './draw';
 
 type Point = [number, number];

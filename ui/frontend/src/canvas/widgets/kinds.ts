@@ -1,6 +1,6 @@
 /** Which widget a param gets, and what is wrong with a value: from the param's annotations alone. */
-import type { ParamSpec } from '../../core/types';
-import { isAllowed, slides, wanted, type NumberKind } from './numbers';
+import type { ParamSpec } from '../../core/workflow/types';
+import { isAllowed, slides, wanted, type NumberKind } from './fields/numbers';
 
 export type WidgetKind =
   | 'list'

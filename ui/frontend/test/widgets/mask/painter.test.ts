@@ -1,6 +1,6 @@
 import { flushSync } from 'svelte';
 import { beforeEach, expect, it, vi } from 'vitest';
-import { BridgeError } from '../../../src/core/bridge';
+import { BridgeError } from '../../../src/core/server/bridge';
 import { Painting } from '../../../src/canvas/widgets/mask/painting.svelte';
 import { emptyMask, fillAll, type Area } from '../../../src/canvas/widgets/mask/mask';
 import * as png from '../../../src/canvas/widgets/mask/png';

@@ -1,5 +1,5 @@
 /** The painter's tools and the keys for them. */
-import type { IconName } from '../icons';
+import type { IconName } from '../../controls/icons';
 
 export type Tool = 'brush' | 'eraser' | 'fill' | 'move';
 

@@ -1,0 +1,1 @@
+"""Results by content key: a memory tier and a disk tier."""

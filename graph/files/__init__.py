@@ -1,0 +1,1 @@
+"""Which files a workflow may read, and what is remembered of them."""

@@ -1,0 +1,1 @@
+"""Executing a plan: runs, steps, the values between them, and what is reported."""

@@ -1,0 +1,1 @@
+"""Values on wires as arrays and as files."""

@@ -1,0 +1,1 @@
+"""The workflow file: read, checked, migrated, saved, and carried inside pictures."""

@@ -1,0 +1,1 @@
+"""Careful readers of files that may come from anybody."""

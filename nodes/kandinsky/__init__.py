@@ -1,0 +1,1 @@
+"""The stages of Kandinsky, one node a file."""

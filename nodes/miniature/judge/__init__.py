@@ -1,0 +1,1 @@
+"""How well the miniature paints, by a judge that was trained on real renders."""

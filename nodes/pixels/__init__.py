@@ -1,0 +1,1 @@
+"""Pictures as arrays: reading, resizing, masks, and what CLIP and DPT see."""

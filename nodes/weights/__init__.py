@@ -1,0 +1,1 @@
+"""A network's weights: opened, placed, streamed, offloaded, and changed by LoRAs."""

@@ -1,0 +1,1 @@
+"""The HTTP server: the access guard, routes, endpoints, and the page."""

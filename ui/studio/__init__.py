@@ -1,0 +1,1 @@
+"""What a server remembers and does, without HTTP: runs, library, gallery, uploads, owners."""
