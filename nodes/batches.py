@@ -1,4 +1,7 @@
-"""The batch rule: a batch of 1 fits any other, otherwise batches must match; and how large they may be."""
+"""The batch rule: a batch of 1 fits any other, otherwise batches must match; and how large they may be.
+
+`images_per_prompt` repeats each row of a batch in a run: a, a, b, b.
+"""
 
 import math
 from collections.abc import Sequence
@@ -50,6 +53,27 @@ def expand(array: NDArray[Any], count: int) -> NDArray[Any]:
         raise ValueError(f"a batch of {array.shape[0]} cannot become one of {count}")
     check_room("the batch", (count, *array.shape[1:]))
     return np.broadcast_to(array, (count, *array.shape[1:]))
+
+
+def count_rows(copies: int, noise: Any, **values: Any) -> int:
+    """Rows that `copies` of each row of these values have together; `noise` may have as many already.
+
+    Raises ValueError where two batches do not match.
+    """
+    count = copies * rows(**values)
+    if noise is None or noise.batch == count:
+        return count
+    return copies * rows(**values, noise=noise)
+
+
+def spread(array: NDArray[Any], count: int, copies: int) -> NDArray[Any]:
+    """`array` (B, ...) as (count, ...): each row `copies` times in a run; as it is if it has `count` rows.
+
+    Raises ValueError where the rows do not fit.
+    """
+    if len(array) == count:
+        return array
+    return expand(array, count // copies).repeat(copies, axis=0)
 
 
 def _batch(value: Any) -> int:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nodes.batches import check_room
-from nodes.copies import count_rows, spread
+from nodes.batches import check_room, count_rows, spread
 from nodes.sampling.denoise_checks import NEGATIVES
 from nodes.sampling.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
 from nodes.systems import SYSTEMS

@@ -137,7 +137,7 @@ def sample(
     R is the rows of all inputs together times `request.copies`. With `image`, the run starts from these
     embeds at the noise of `request.strength`. Raises ValueError where inputs do not fit together.
     """
-    from nodes.copies import count_rows, spread
+    from nodes.batches import count_rows, spread
     from nodes.schedulers.timesteps import first_step
 
     texts = list({id(text): text for one in passes for text in one if text is not None}.values())
