@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph.files.allowed import Files
-from graph.gigabytes import gigabytes
+from graph.problems import gigabytes
 
 Wanted = frozenset[str]
 """The names of the output ports somebody needs; a node may return None for the others."""

@@ -121,3 +121,8 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
         return "there is not enough memory for this; smaller pictures or fewer at once need less"
     return text if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
+
+
+def gigabytes(size: int) -> str:
+    """A number of bytes in gigabytes, a smaller one in megabytes."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.context import Environment, Unavailable
-from graph.gigabytes import gigabytes
+from graph.problems import gigabytes
 from nodes.checkpoints.downloading import cached, download
 from nodes.files.find_weights import STEMS, find_weights
 from nodes.files.reading import PICKLES, CheckpointError, read_json

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from graph.gigabytes import gigabytes
+from graph.problems import gigabytes
 from nodes.checkpoints import inspect
 from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.lora import read_changes

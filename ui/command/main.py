@@ -248,7 +248,7 @@ def _password(options: argparse.Namespace) -> int:
 
 def _models(options: argparse.Namespace) -> int:
     from graph.context import Unavailable
-    from graph.gigabytes import gigabytes
+    from graph.problems import gigabytes
     from nodes.checkpoints.locate import locate_any
     from nodes.checkpoints.report import parameters, parts
     from ui.text import one_line, table
