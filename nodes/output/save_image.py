@@ -1,22 +1,9 @@
 """Pictures into files."""
 
-from __future__ import annotations
-
-from io import BytesIO
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from graph.node import Choices, OutputFolder, RunRecord, node
 from nodes.wires import Image
-
-if TYPE_CHECKING:
-    from nodes.wires import Array
-
-# How Pillow writes each format: PNG and WebP without loss, JPEG with hardly any.
-OPTIONS = {
-    "png": {"compress_level": 6},
-    "webp": {"lossless": True, "quality": 60},
-    "jpeg": {"quality": 95, "subsampling": 0},
-}
 
 
 @node(title="Save image", group="Output", effects=True, io=True)
@@ -41,6 +28,7 @@ def save_image(
     One picture becomes name.png, a batch name-1.png, name-2.png and so on.
     """
     from graph.workflow.embedded import PROMPT, embed
+    from nodes.pixels.pictures import encode
 
     files = [encode(row, format) for row in image.image]
     if metadata == "prompt":
@@ -50,14 +38,3 @@ def save_image(
         files = [embed(file, record.workflow) for file in files]
     outputs.write(name, format, files)
     return image
-
-
-def encode(picture: Array, format: str) -> bytes:
-    """A picture (H, W, 3) in 0..1 as the bytes of a file."""
-    from PIL import Image as Pillow
-
-    from nodes.pixels.pictures import to_bytes
-
-    buffer = BytesIO()
-    Pillow.fromarray(to_bytes(picture)).save(buffer, format, **OPTIONS[format])
-    return buffer.getvalue()

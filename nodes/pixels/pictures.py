@@ -1,8 +1,10 @@
-"""Pictures as arrays: read from files, resized, and prepared for CLIP. NumPy and Pillow only."""
+"""Pictures as arrays: read from files, resized, in a grid, made into files. NumPy and Pillow only."""
 
 from __future__ import annotations
 
+import math
 import threading
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,13 @@ Array = NDArray[np.float32]
 Fit = Literal["cover", "contain", "stretch"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")
+
+# How Pillow writes each format: PNG and WebP without loss, JPEG with hardly any.
+OPTIONS = {
+    "png": {"compress_level": 6},
+    "webp": {"lossless": True, "quality": 60},
+    "jpeg": {"quality": 95, "subsampling": 0},
+}
 
 
 decoding = threading.BoundedSemaphore(2)
@@ -106,3 +115,30 @@ def resize(image: Array, width: int, height: int, fit: Fit = "cover") -> Array:
     pictures = (Image.fromarray(row) for row in to_bytes(image))
     resized = [p.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=1) for p in pictures]
     return from_bytes(np.stack([np.asarray(picture) for picture in resized]))
+
+
+def tile(pictures: Sequence[Array], columns: int = 0) -> Array:
+    """Pictures (H, W, 3), of any sizes, as one (1, rows*H, columns*W, 3), white between them.
+
+    Raises ValueError where that has more pixels than a picture may have.
+    """
+    columns = min(columns or math.ceil(math.sqrt(len(pictures))), len(pictures))
+    lines = math.ceil(len(pictures) / columns)
+    height, width = (max(picture.shape[axis] for picture in pictures) for axis in (0, 1))
+    if lines * height * columns * width > MOST_PIXELS:
+        raise ValueError(
+            f"the grid would have {columns * width} x {lines * height} pixels; the limit is {MOST_PIXELS}"
+        )
+    canvas = np.ones((1, lines * height, columns * width, 3), np.float32)
+    for i, picture in enumerate(pictures):
+        top = i // columns * height + (height - picture.shape[0]) // 2
+        left = i % columns * width + (width - picture.shape[1]) // 2
+        canvas[0, top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def encode(picture: Array, format: str) -> bytes:
+    """A picture (H, W, 3) in 0..1 as the bytes of a file."""
+    buffer = BytesIO()
+    Image.fromarray(to_bytes(picture)).save(buffer, format, **OPTIONS[format])
+    return buffer.getvalue()

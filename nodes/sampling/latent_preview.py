@@ -17,8 +17,7 @@ def latent_jpeg(latents: Array, colours: LatentPreview) -> bytes:
     import numpy as np
     from PIL import Image
 
-    from nodes.picture.grid import tile
-    from nodes.pixels.pictures import from_bytes, to_bytes
+    from nodes.pixels.pictures import from_bytes, tile, to_bytes
     from nodes.pixels.thumbnail import jpeg
 
     shown = np.moveaxis(latents[:MOST_SHOWN], 1, 3)

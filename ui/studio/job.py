@@ -102,7 +102,7 @@ class Job:
 
     def _save(self, name: str, pictures: Any) -> list[str]:
         """Save pictures as a node would that is called like the output."""
-        from nodes.output.save_image import encode
+        from nodes.pixels.pictures import encode
 
         files = [embed(encode(row, "png"), self._recorded()) for row in pictures]
         return [str(path) for path in OutputFolder(self._run.output).write(name, "png", files)]

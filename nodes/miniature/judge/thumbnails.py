@@ -12,8 +12,7 @@ from PIL import Image
 
 import graph
 from graph.workflow.file import load
-from nodes.picture.grid import tile
-from nodes.pixels.pictures import to_bytes
+from nodes.pixels.pictures import tile, to_bytes
 
 WORKFLOWS = Path(__file__).parents[3] / "workflows"
 LONGEST_SIDE = 192
