@@ -1,17 +1,11 @@
 """Pictures into image embeds."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from graph.node import Progress, node
 from nodes.facts import of_image
+from nodes.sampling.embed import embed_pixels
 from nodes.wires import Image, ImageEmbeds, ImageEncoder
-
-if TYPE_CHECKING:
-    from nodes.wires import Array
-
-ROWS_AT_ONCE = 16
 
 
 @node(title="Image encode", group="Kandinsky", facts=of_image)
@@ -26,19 +20,3 @@ def image_encode(
 
     pixels = clip_pixels(image.image, image_encoder.image_processor)
     return embed_pixels(image_encoder, pixels, progress)
-
-
-def embed_pixels(handle: ImageEncoder, pixels: Array, progress: Progress) -> ImageEmbeds:
-    """Pixel values (B, 3, S, S) as CLIP takes them -> image embeds (B, D)."""
-    import torch
-
-    from nodes.weights.residency import opened
-
-    parts = []
-    with opened(handle) as model, torch.inference_mode():
-        for rows in torch.tensor(pixels).split(ROWS_AT_ONCE):
-            progress.check()
-            parts.append(
-                model(pixel_values=rows.to(handle.device, getattr(torch, handle.dtype))).image_embeds
-            )
-    return ImageEmbeds(torch.cat(parts).float().cpu().numpy(), handle.system)

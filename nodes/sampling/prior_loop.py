@@ -94,7 +94,7 @@ def run_prior(
 
     Raises ValueError where inputs are missing or do not fit together, before any weights are opened.
     """
-    from nodes.kandinsky.zero_embeds import zero_image_embeds
+    from nodes.sampling.embed import zero_image_embeds
 
     passes = {}
     if "image_embeds" in wanted:
