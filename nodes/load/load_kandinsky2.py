@@ -1,36 +1,14 @@
 """Loader nodes: they name the parts of a checkpoint while a workflow is planned, and open no weights."""
 
-from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from graph.node import Choices, Environment, Fixed, Wanted, node
 from nodes.checkpoints import handles, inspect
-from nodes.checkpoints.devices import resolve_device, resolve_dtype
-from nodes.checkpoints.handles import Origin, Placement
-from nodes.checkpoints.locate import Checkpoint, locate
+from nodes.checkpoints.handles import Origin
 from nodes.files.reading import CheckpointError
+from nodes.load.source import Device, DType, Folders, Offload, Revision, Source, find, place
 from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
-Source = Annotated[
-    str,
-    Fixed(),
-    "miniature, a folder or a .safetensors file (./my-checkpoint), its name in the models folder, or a hub "
-    "id (owner/name).",
-]
-Revision = Annotated[str, Fixed(), "Branch, tag or commit of a hub checkpoint; empty is its main branch."]
-DType = Annotated[
-    str,
-    Choices("auto", "float32", "float16", "bfloat16"),
-    Fixed(),
-    "Precision of the weights; auto is float16 on an accelerator and float32 on a CPU.",
-]
-Device = Annotated[str, Fixed(), "auto, cpu, cuda, mps, or cuda:N for GPU number N."]
-Offload = Annotated[
-    str,
-    Choices("none", "model", "sequential"),
-    Fixed(),
-    "Saves device memory: model keeps a network there only while it works, sequential only layer by layer.",
-]
 Variant = Annotated[
     str,
     Choices("text2img", "inpaint", "controlnet_depth"),
@@ -54,8 +32,6 @@ class DecoderParts(NamedTuple):
     movq: MoVQ
     text_encoder: Annotated[TextEncoder | None, "Kandinsky 2.0 and 2.1 only."]
 
-
-Folders = dict[str, Sequence[Sequence[str]]]  # part -> the folders it needs, each with its alternative names
 
 PRIOR_FOLDERS: Folders = {
     "text_encoder": (("text_encoder",), ("tokenizer",)),
@@ -146,23 +122,3 @@ def load_depth_estimator(
     wanted = frozenset(DEPTH_FOLDERS)
     checkpoint = find(source, revision, environment, placement, "depth_estimator", DEPTH_FOLDERS, wanted)
     return handles.depth_estimator(Origin(checkpoint, placement, "2.2", "controlnet_depth", {}))
-
-
-def place(environment: Environment, dtype: str, device: str, offload: str) -> Placement:
-    """What these params mean on this machine."""
-    resolved = resolve_device(device, environment.device)
-    return Placement(resolve_dtype(dtype, resolved), resolved, offload)
-
-
-def find(
-    source: str,
-    revision: str,
-    environment: Environment,
-    placement: Placement,
-    kind: str,
-    folders: Folders,
-    wanted: Wanted,
-) -> Checkpoint:
-    """The checkpoint that `source` means, with the folders that the wanted parts need."""
-    needed = [names for part, groups in folders.items() if part in wanted for names in groups]
-    return locate(source, revision, environment, kind=kind, folders=needed, dtype=placement.dtype)

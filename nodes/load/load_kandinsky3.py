@@ -9,7 +9,7 @@ from nodes.checkpoints import handles, inspect
 from nodes.checkpoints.handles import Origin
 from nodes.checkpoints.locate import Checkpoint
 from nodes.files.reading import CheckpointError
-from nodes.load.load_kandinsky2 import Device, DType, Folders, Offload, Revision, Source, find, place
+from nodes.load.source import Device, DType, Folders, Offload, Revision, Source, find, place
 from nodes.wires import MoVQ, TextEncoder, UNet
 
 Variant = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, NamedTuple
 from graph.node import Complaint, Environment, Fixed, Range, Wiring, node
 from graph.types import T
 from nodes.checkpoints import lora
-from nodes.load.load_kandinsky2 import Revision
+from nodes.load.source import Revision
 from nodes.wires import Prior, UNet
 
 
