@@ -9,9 +9,9 @@ from typing import Any
 from graph.problems import gigabytes
 from nodes.checkpoints import inspect
 from nodes.checkpoints.locate import Checkpoint
-from nodes.checkpoints.lora import read_changes
 from nodes.checkpoints.single_file import recognise
 from nodes.files.find_weights import find_weights
+from nodes.files.lora import read_changes
 from nodes.files.reading import CheckpointError, read_header, read_json
 from nodes.wires import Handle
 

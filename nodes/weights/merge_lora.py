@@ -6,7 +6,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from nodes.checkpoints.lora import Change, read_changes
+from nodes.files.lora import Change, read_changes
 from nodes.files.reading import CheckpointError
 
 if TYPE_CHECKING:
