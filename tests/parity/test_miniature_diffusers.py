@@ -11,7 +11,8 @@ from diffusers import DDIMScheduler, KandinskyV22Pipeline, KandinskyV22PriorPipe
 from transformers import CLIPTokenizer
 
 import graph
-from nodes.miniature.judge.judge import WEIGHTS, open_judge
+from nodes.miniature import WEIGHTS
+from nodes.miniature.judge.bench import open_judge
 from nodes.miniature.scenes.captions import VOCABULARY
 from nodes.miniature.scenes.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
 from nodes.miniature.training.judge_net import JudgeNet

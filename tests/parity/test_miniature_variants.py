@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from transformers import DPTForDepthEstimation, DPTImageProcessor
 
 from nodes.kandinsky.depth_hint import depth_hint
-from nodes.miniature.judge.painting import WEIGHTS, depth_estimator, silent
+from nodes.miniature import WEIGHTS
+from nodes.miniature.judge.painting import depth_estimator, silent
 from nodes.networks.unet import UNet, UNetConfig
 from nodes.wires import Image
 

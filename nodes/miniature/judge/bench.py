@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor
 
 from nodes.kandinsky.depth_hint import depth_hint
-from nodes.miniature.judge.judge import ALL_RIGHT, BATCH, COLUMNS, SEED, margin
 from nodes.miniature.judge.painting import Painter, Settings, depth_estimator, silent, to_image
 from nodes.miniature.scenes.data import SIZE, nearness, scene
-from nodes.miniature.scenes.scenes import Attributes, Scene
+from nodes.miniature.scenes.scenes import ATTRIBUTES, Attributes, Scene
 from nodes.miniature.training.judge_net import JudgeNet
 from nodes.miniature.training.train_judge import correct
+
+SEED = 777  # of the judge's scenes, which no stage has seen
+BATCH = 32
+COLUMNS = list(ATTRIBUTES)
+ALL_RIGHT = ("count", "shape_0", "colour_0", "shape_1", "colour_1", "order", "ground", "sky")
 
 
 @dataclass(frozen=True)
@@ -91,3 +96,17 @@ def drawn(
 def rows_of(words: list[Attributes]) -> Tensor:
     """Their rows (N, 11)."""
     return torch.tensor([attributes.row() for attributes in words])
+
+
+def margin(share: float, count: int) -> float:
+    """Half of the 95 % confidence interval of a share (Wilson's formula)."""
+    z = 1.96
+    spread = math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return z * spread / (1 + z * z / count)
+
+
+def open_judge(root: Path) -> JudgeNet:
+    """The shipped judge."""
+    judge = JudgeNet()
+    judge.load_state_dict(load_file(root / "judge" / "model.safetensors"))
+    return judge.float().eval()

@@ -5,34 +5,27 @@
 
 The prompts are full captions of held-out scenes. Three rows of pictures are judged: the renders themselves
 (the ceiling: the judge errs too), the MoVQ's reconstructions of them, and samples from the text alone. The
-share is the samples' score divided by the ceiling. The other tasks are in `judge_tasks` and
-`judge_mixing`.
+share is the samples' score divided by the ceiling. The other tasks are in `tasks` and `mixing`.
 """
 
 import argparse
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from nodes.miniature.judge.painting import WEIGHTS, Painter, Settings
+from nodes.miniature import WEIGHTS
+from nodes.miniature.judge import tasks
+from nodes.miniature.judge.bench import ALL_RIGHT, BATCH, COLUMNS, SEED, margin, open_judge
+from nodes.miniature.judge.painting import Painter, Settings
 from nodes.miniature.scenes.captions import full_caption
 from nodes.miniature.scenes.data import scene
-from nodes.miniature.scenes.scenes import ATTRIBUTES
-from nodes.miniature.training.judge_net import JudgeNet
 from nodes.miniature.training.train_judge import correct
 from nodes.miniature.training.training import to_unit
-
-SEED = 777  # of the judge's scenes, which no stage has seen
-BATCH = 32
-COLUMNS = list(ATTRIBUTES)
-ALL_RIGHT = ("count", "shape_0", "colour_0", "shape_1", "colour_1", "order", "ground", "sky")
 
 
 def figures(marks: Tensor) -> dict[str, tuple[float, int]]:
@@ -57,13 +50,6 @@ def figures(marks: Tensor) -> dict[str, tuple[float, int]]:
     }
     valid = {name: marks[~marks.isnan()] for name, marks in chosen.items()}
     return {name: (float(marks.mean()), len(marks)) for name, marks in valid.items() if len(marks)}
-
-
-def margin(share: float, count: int) -> float:
-    """Half of the 95 % confidence interval of a share (Wilson's formula)."""
-    z = 1.96
-    spread = math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return z * spread / (1 + z * z / count)
 
 
 def table(rows: dict[str, dict[str, tuple[float, int]]]) -> str:
@@ -97,13 +83,6 @@ def samples(painter: Painter, texts: list[str], settings: Settings, seed: int) -
     return torch.cat(parts)
 
 
-def open_judge(root: Path) -> JudgeNet:
-    """The shipped judge."""
-    judge = JudgeNet()
-    judge.load_state_dict(load_file(root / "judge" / "model.safetensors"))
-    return judge.float().eval()
-
-
 def text_to_image(
     root: Path, count: int, first: int, seed: int, changes: dict[str, Any]
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
@@ -120,12 +99,10 @@ def text_to_image(
 
 def main() -> None:
     """Command line: print the judge's tables."""
-    from nodes.miniature.judge import tasks as judge_tasks
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, default=WEIGHTS)
     parser.add_argument("--count", type=int, default=1000, help="samples for each figure")
-    parser.add_argument("--only", nargs="*", choices=("text", *judge_tasks.TASKS), help="some tasks only")
+    parser.add_argument("--only", nargs="*", choices=("text", *tasks.TASKS), help="some tasks only")
     parser.add_argument("--first", type=int, default=0, help="number of the first of the judge's scenes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here, beside those of other tasks")
@@ -135,7 +112,7 @@ def main() -> None:
     changes = {
         name: value for name in Settings.__annotations__ if (value := getattr(arguments, name)) is not None
     }
-    wanted = arguments.only or ("text", *judge_tasks.TASKS)
+    wanted = arguments.only or ("text", *tasks.TASKS)
     for task in wanted:
         if task == "text":
             report, _, _ = text_to_image(
@@ -143,10 +120,10 @@ def main() -> None:
             )
             print(report["settings"], table(report["scores"]), sep="\n", flush=True)
         else:
-            report = judge_tasks.run(
+            report = tasks.run(
                 task, arguments.weights, arguments.count, arguments.first, arguments.seed, changes
             )
-            print(judge_tasks.table(task, report), flush=True)
+            print(tasks.table(task, report), flush=True)
         if arguments.json:
             known = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
             arguments.json.write_text(json.dumps({**known, task: report}, indent=1) + "\n")

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from nodes.kandinsky.interpolate import interpolate
-from nodes.miniature.judge.bench import Bench, Figure, drawn, mean, rows_of, share
-from nodes.miniature.judge.judge import COLUMNS, SEED
+from nodes.miniature.judge.bench import COLUMNS, SEED, Bench, Figure, drawn, mean, rows_of, share
 from nodes.miniature.scenes.captions import full_caption
 from nodes.miniature.scenes.scenes import ATTRIBUTES, Attributes, Scene, place
 from nodes.miniature.training.judge_net import JudgeNet

@@ -27,9 +27,8 @@ from nodes.load.load_kandinsky2 import (
     load_depth_estimator,
     load_prior,
 )
+from nodes.miniature import WEIGHTS
 from nodes.wires import DepthEstimator, Image, ImageEmbeds, Latents, TextEmbeds
-
-WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 @dataclass(frozen=True)

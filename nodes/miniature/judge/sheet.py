@@ -12,8 +12,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from nodes.miniature.judge.judge import SEED, samples
-from nodes.miniature.judge.painting import WEIGHTS, Painter
+from nodes.miniature import WEIGHTS
+from nodes.miniature.judge.bench import SEED
+from nodes.miniature.judge.judge import samples
+from nodes.miniature.judge.painting import Painter
 from nodes.miniature.scenes.captions import full_caption
 from nodes.miniature.scenes.data import scene
 

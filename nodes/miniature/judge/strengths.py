@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 from PIL.Image import Image
 
-from nodes.miniature.judge.bench import drawn
-from nodes.miniature.judge.judge import SEED
+from nodes.miniature.judge.bench import SEED, drawn
 from nodes.miniature.judge.painting import Painter
 from nodes.miniature.judge.sheet import sheet
 from nodes.miniature.scenes.captions import full_caption

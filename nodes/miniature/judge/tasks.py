@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from nodes.miniature.judge.bench import Bench, Figure, drawn, mean, rows_of, share
-from nodes.miniature.judge.judge import COLUMNS, SEED, open_judge
+from nodes.miniature.judge.bench import COLUMNS, SEED, Bench, Figure, drawn, mean, open_judge, rows_of, share
 from nodes.miniature.judge.mixing import leading, mixing
 from nodes.miniature.judge.painting import Painter, from_image, to_image
 from nodes.miniature.scenes.captions import full_caption

@@ -20,6 +20,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from nodes.miniature import METRICS, WEIGHTS
 from nodes.miniature.scenes import tokens
 from nodes.miniature.scenes.captions import VOCABULARY
 from nodes.miniature.scenes.data import WORK, Data, load
@@ -28,8 +29,6 @@ from nodes.miniature.training.judge_net import JudgeNet
 from nodes.miniature.training.train_clip import VISION_SIZE, ClipPair
 from nodes.miniature.training.training import load_averaged
 
-WEIGHTS = Path(__file__).parents[1] / "weights"
-METRICS = Path(__file__).parents[1] / "metrics"
 STAGES = (
     "movq", "movq_decoder", "clip", "prior", "prior_further", "unet", "unet_text2img",
     "unet_inpaint", "unet_controlnet_depth", "depth", "judge",

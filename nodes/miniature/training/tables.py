@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from transformers import CLIPVisionModelWithProjection
 
-from nodes.miniature.judge.painting import WEIGHTS
+from nodes.miniature import WEIGHTS
 from nodes.miniature.scenes.data import SEED, SIZE, WORK, Data, load, scene
 from nodes.miniature.scenes.scenes import moved, place, replaced, without
 from nodes.miniature.training.train_clip import VISION_SIZE, shrink

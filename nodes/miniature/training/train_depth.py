@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import DPTConfig, DPTForDepthEstimation
 
-from nodes.miniature.judge.painting import WEIGHTS
+from nodes.miniature import WEIGHTS
 from nodes.miniature.scenes.data import Data
 from nodes.miniature.training.train_judge import worn
 from nodes.miniature.training.train_movq import differences

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from nodes.miniature.judge.painting import WEIGHTS
+from nodes.miniature import WEIGHTS
 from nodes.miniature.scenes.data import Data
 from nodes.miniature.training.training import Stage, channels_last, run_stage, to_unit
 from nodes.networks.movq import MoVQ, MoVQConfig

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPTextModelWithProjection
 
-from nodes.miniature.judge.painting import WEIGHTS
+from nodes.miniature import WEIGHTS
 from nodes.miniature.scenes import tokens
 from nodes.miniature.scenes.captions import caption
 from nodes.miniature.scenes.data import Data

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from nodes.miniature.judge.painting import WEIGHTS
+from nodes.miniature import WEIGHTS
 from nodes.miniature.scenes.data import WORK, Data, load, training_count
 from nodes.miniature.training import hints, train_unet
 from nodes.miniature.training.parallel import together

@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from nodes.miniature.judge.judge import open_judge
-from nodes.miniature.judge.painting import WEIGHTS, Painter
+from nodes.miniature import WEIGHTS
+from nodes.miniature.judge.bench import open_judge
+from nodes.miniature.judge.painting import Painter
 from nodes.miniature.scenes.captions import VOCABULARY
 from nodes.miniature.scenes.scenes import ATTRIBUTES, COLOURS, GROUNDS, SKIES
 
