@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nodes.systems import SYSTEMS
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from graph.node import Progress
     from nodes.sampling.denoise_task import Span, Task
+    from nodes.schedulers.tables import Schedule
     from nodes.wires import Array, UNet
 
 
@@ -27,105 +30,126 @@ def denoise(
 ) -> Array:
     """The latents (R, C, h, w) after the steps of `span`, float32.
 
-    Row i of the noise has dice of its own, seeded with `seed` + i: first the start noise, then each step's.
+    Row i of the noise has a generator of its own, seeded with `seed` + i: first the start noise, then each
+    step's.
     """
     import torch
 
-    from nodes.sampling.guidance import guided
     from nodes.sampling.noise import dice, roll
     from nodes.schedulers.choose import scheduler as choose
-    from nodes.schedulers.plms import PLMSRun
     from nodes.weights.residency import opened
 
-    if unet.variant == "inpaint" and SYSTEMS[unet.system].grey and not task.masked:
-        progress.warn(
-            "the latents show the picture without grey in the part that is repainted, which this network was "
-            "trained with; link the mask to MoVQ encode, too"
-        )
-    device = unet.device
+    _warn_without_grey(unet, task, progress)
     schedule = choose(unet.others.get(scheduler or "", unet.scheduler), scheduler)
     run = schedule.start(span.steps)
-    weight = SYSTEMS[unet.system].weight(guidance)
     generators = dice(seed, task.rows)
-    noise = (
-        roll(generators, task.shape, device)
-        if task.noise is None
-        else torch.tensor(task.noise, device=device)
-    )
-    start, keep = (None if a is None else torch.tensor(a, device=device) for a in (task.start, task.keep))
-
-    def kept(i: int) -> Tensor:
-        """The start picture at the noise that step `i` begins with; clean after the last step."""
-        assert start is not None
-        return schedule.add_noise(start, noise, run.timesteps[i]) if i < span.steps else start
-
-    if span.goes_on:
-        assert start is not None
-        x = start
+    drawn = roll(generators, task.shape) if task.noise is None else torch.tensor(task.noise)
+    noise = drawn.to(unet.device)
+    picture = None
+    if task.start is not None:
+        start = torch.tensor(task.start, device=unet.device)
+        picture = StartPicture(start, noise, schedule, run.timesteps)
+    x = noise
+    if picture is not None and span.goes_on:
+        x = picture.clean
         for _ in filter(run.noisy, range(span.first)):  # what the run so far has drawn
             roll(generators, task.shape)
-    elif start is None or (unet.variant == "inpaint" and span.first == 0):
-        x = noise
-    else:
-        x = kept(span.first)
+    elif picture is not None and not (unet.variant == "inpaint" and span.first == 0):
+        x = picture.at(span.first)
+    keep = None if task.keep is None else torch.tensor(task.keep, device=unet.device)
     with opened(unet) as model, torch.inference_mode():
-        predict = _predictor(model, unet, task, start, keep, run.timesteps[span.first : span.end])
-
-        def led(x: Tensor, t: int) -> Tensor:
-            """The network's output, guided: a row for each of the latents."""
-            output = predict(x, t)
-            return output if task.away is None else guided(output, weight, task.shape[0])
-
+        times = run.timesteps[span.first : span.end]
+        predict = Predictor.of(model, unet, task, guidance, picture, keep, times)
         for i in range(span.first, span.end):
-            output = led(x, run.timesteps[i])
-            if isinstance(run, PLMSRun):
-                output = run.averaged(i, output, x, led)
-            drawn = roll(generators, task.shape, device) if run.noisy(i) else None
+            output = run.output(i, x, predict)
+            step_noise = roll(generators, task.shape, unet.device) if run.noisy(i) else None
             look = _preview(unet, partial(schedule.clean, output, x, run.timesteps[i]))
-            x = run.step(i, output, x, drawn)
-            if keep is not None and not task.masked:
-                x = keep * kept(i + 1) + (1 - keep) * x
+            x = run.step(i, output, x, step_noise)
+            if picture is not None and keep is not None and not task.masked:
+                x = keep * picture.at(i + 1) + (1 - keep) * x
             progress.step(i - span.first + 1, span.end - span.first, look)
     painted: Array = x.cpu().numpy()
     return painted
 
 
-def _predictor(
-    model: Any,
-    unet: UNet,
-    task: Task,
-    start: Tensor | None,
-    keep: Tensor | None,
-    times: Sequence[int],
-) -> Callable[[Tensor, int], Tensor]:
-    """The network with all that stays the same in place: latents (R, C, h, w), time -> its output, float32.
+@dataclass(frozen=True)
+class StartPicture:
+    """The latents (R, C, h, w) that a run starts from, and the noise that they are brought to."""
 
-    With guidance the output has 2R rows, those of the negatives first.
-    """
-    import torch
+    clean: Tensor
+    noise: Tensor
+    schedule: Schedule
+    timesteps: Sequence[int]
 
-    dtype = getattr(torch, unet.dtype)
+    def at(self, i: int) -> Tensor:
+        """The picture at the noise that step `i` begins with; clean after the last step."""
+        if i == len(self.timesteps):
+            return self.clean
+        return self.schedule.add_noise(self.clean, self.noise, self.timesteps[i])
 
-    def placed(array: Any) -> Tensor:
-        return torch.tensor(array, device=unet.device).to(dtype)
 
-    halves = [half for half in (task.away, task.towards) if half is not None]
-    lead = {name: torch.cat([placed(half[name]) for half in halves]) for name in task.towards}
-    hint = {} if task.hint is None else {"hint": placed(task.hint)}
-    condition = SYSTEMS[unet.system].ahead(model, model.condition(**lead, **hint), times)
-    beside = None
-    if unet.variant == "inpaint":
-        assert start is not None and keep is not None  # planning sees to it
-        shown = start if task.masked else start * keep
-        parts = [keep, shown] if SYSTEMS[unet.system].grey else [shown, keep]
-        beside = torch.cat(parts, dim=1)
+@dataclass(frozen=True)
+class Predictor:
+    """The guided network, with all that stays the same from step to step in place."""
 
-    def predict(x: Tensor, t: int) -> Tensor:
-        inputs = x if beside is None else torch.cat([x, beside], dim=1)
-        output: Tensor = model(inputs.to(dtype).repeat(len(halves), 1, 1, 1), t, condition)
-        return output.float()
+    model: Any
+    condition: Any
+    """What the model made of the embeds and the hint, of the negatives first."""
+    beside: Tensor | None
+    """What an inpainting UNet sees beside the latents, (R, C, h, w)."""
+    dtype: torch.dtype
+    weight: float | None
+    """How far to go from the negative's output through the other; None without guidance."""
 
-    return predict
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        unet: UNet,
+        task: Task,
+        guidance: float,
+        picture: StartPicture | None,
+        keep: Tensor | None,
+        times: Sequence[int],
+    ) -> Predictor:
+        """The network for a run through `times`."""
+        import torch
+
+        system, dtype = SYSTEMS[unet.system], getattr(torch, unet.dtype)
+        halves = [half for half in (task.negative, task.positive) if half is not None]
+        arrays = {
+            name: torch.cat([torch.tensor(half[name], device=unet.device).to(dtype) for half in halves])
+            for name in task.positive
+        }
+        if task.hint is not None:
+            arrays["hint"] = torch.tensor(task.hint, device=unet.device).to(dtype)
+        condition = system.ahead(model, model.condition(**arrays), times)
+        beside = None
+        if unet.variant == "inpaint":
+            assert picture is not None and keep is not None  # planning sees to it
+            shown = picture.clean if task.masked else picture.clean * keep
+            beside = torch.cat([keep, shown] if system.grey else [shown, keep], dim=1)
+        weight = None if task.negative is None else system.weight(guidance)
+        return cls(model, condition, beside, dtype, weight)
+
+    def __call__(self, x: Tensor, t: int) -> Tensor:
+        """The network's output (R, C or 2C, h, w) for the latents x (R, C, h, w) at time t, float32."""
+        import torch
+
+        from nodes.sampling.guidance import guided
+
+        inputs = x if self.beside is None else torch.cat([x, self.beside], dim=1)
+        rows = inputs.to(self.dtype).repeat(1 if self.weight is None else 2, 1, 1, 1)
+        output: Tensor = self.model(rows, t, self.condition).float()
+        return output if self.weight is None else guided(output, self.weight, x.shape[1])
+
+
+def _warn_without_grey(unet: UNet, task: Task, progress: Progress) -> None:
+    if unet.variant == "inpaint" and SYSTEMS[unet.system].grey and not task.masked:
+        progress.warn(
+            "the latents show the picture without grey in the part that is repainted, which this network was "
+            "trained with; link the mask to MoVQ encode, too"
+        )
 
 
 def _preview(unet: UNet, clean: Callable[[], Tensor]) -> Callable[[], bytes] | None:

@@ -51,12 +51,12 @@ class Task:
 
     rows: int
     shape: tuple[int, int, int]
-    towards: Mapping[str, Array]  # what leads the UNet, (R, ...) each, by the names of its system
-    away: Mapping[str, Array] | None  # the same of the negatives; None without guidance
+    positive: Mapping[str, Array]  # what conditions the UNet, (R, ...) each, by the names of its system
+    negative: Mapping[str, Array] | None  # the same for what guidance leads away from; None without guidance
     start: Array | None  # (R, C, h, w)
     masked: bool  # the start picture is grey where it is repainted
     keep: Array | None  # (R, 1, h, w), 1 where the start picture is kept
-    hint: Array | None  # (1 or R, 3, 8h, 8w)
+    hint: Array | None  # (R, 3, 8h, 8w)
     noise: Array | None  # (R, C, h, w)
 
 
@@ -97,25 +97,34 @@ def prepare(
     if start is not None:
         high, wide = (round_up(side, multiple) for side in start.shape[2:])
     check_room("the latents", (count, unet.latent_channels, high, wide))
-    towards = _lead(unet, given, "", count, copies)
-    away = _lead(unet, given, "negative_", count, copies) if guided else None
-    towards, away = SYSTEMS[unet.system].paired(towards, away)
-    _check_same_shapes(towards, away)
+    positive, negative = SYSTEMS[unet.system].paired(
+        _in_rows(_condition(unet, given, ""), count, copies),
+        _in_rows(_condition(unet, given, "negative_"), count, copies) if guided else None,
+    )
+    _check_same_shapes(positive, negative)
+    pictures = {
+        "start": None if start is None else pad_edges(start.latents, high, wide),
+        "keep": _keep(given["mask"], unet, (width, height), (wide, high)),
+        "hint": _hint(given["depth_hint"], unet, (width, height), (wide, high)),
+        "noise": _noise(noise, (high, wide)),
+    }
     return Task(
-        count,
-        (unet.latent_channels, high, wide),
-        towards,
-        away,
-        None if start is None else spread(pad_edges(start.latents, high, wide), count, copies),
-        start is not None and start.masked,
-        _keep(given["mask"], unet, (width, height), (wide, high), count, copies),
-        _hint(given["depth_hint"], unet, (width, height), (wide, high), count, copies),
-        _noise(noise, (high, wide), count, copies),
+        rows=count,
+        shape=(unet.latent_channels, high, wide),
+        positive=positive,
+        negative=negative,
+        masked=start is not None and start.masked,
+        **_in_rows(pictures, count, copies),
     )
 
 
-def _lead(unet: UNet, given: Mapping[str, Any], sign: str, count: int, copies: int) -> Mapping[str, Array]:
-    """The arrays that lead the UNet towards something, or with the sign "negative_" away from it."""
+def _in_rows(arrays: Mapping[str, Array | None], count: int, copies: int) -> dict[str, Any]:
+    """The arrays with `count` rows each, whatever number they came with."""
+    return {name: None if a is None else spread(a, count, copies) for name, a in arrays.items()}
+
+
+def _condition(unet: UNet, given: Mapping[str, Any], sign: str) -> Mapping[str, Array]:
+    """The arrays that condition the UNet; with the sign "negative_" those that guidance leads away from."""
     system = SYSTEMS[unet.system]
     found = {}
     for name in system.arrays:
@@ -126,14 +135,14 @@ def _lead(unet: UNet, given: Mapping[str, Any], sign: str, count: int, copies: i
         if value is None:
             why = "; guidance of 1 or less needs none" if sign else ""
             raise ValueError(f"a UNet of Kandinsky {unet.system} needs {port}{why}")
-        found[name] = spread(getattr(value, name), count, copies)
+        found[name] = getattr(value, name)
     return found
 
 
-def _check_same_shapes(towards: Mapping[str, Array], away: Mapping[str, Array] | None) -> None:
+def _check_same_shapes(positive: Mapping[str, Array], negative: Mapping[str, Array] | None) -> None:
     """Raise ValueError where prompt and negative cannot go through the UNet together: tokens are missing."""
-    for name, array in (away or {}).items():
-        there, here = towards[name].shape[1:], array.shape[1:]
+    for name, array in (negative or {}).items():
+        there, here = positive[name].shape[1:], array.shape[1:]
         if there != here:
             raise ValueError(
                 f"the {name.replace('_', ' ')} of the prompt are {' x '.join(map(str, there))} numbers, "
@@ -141,29 +150,21 @@ def _check_same_shapes(towards: Mapping[str, Array], away: Mapping[str, Array] |
             )
 
 
-def _keep(
-    mask: Mask | None, unet: UNet, size: tuple[int, int], latents: tuple[int, int], count: int, copies: int
-) -> Array | None:
-    """What of the start picture is kept, (R, 1, h, w), from a mask of any size."""
+def _keep(mask: Mask | None, unet: UNet, size: tuple[int, int], latents: tuple[int, int]) -> Array | None:
+    """What of the start picture is kept, (B, 1, h, w), from a mask of any size."""
     from nodes.pixels.masks import keep_mask, resize_mask
 
     if mask is None:
         return None
     wide, high = latents
     pixels = pad_edges(resize_mask(mask.mask, *size), high * unet.latent_factor, wide * unet.latent_factor)
-    kept = keep_mask(pixels, wide, high, shrink=not SYSTEMS[unet.system].grey)
-    return spread(kept[:, None], count, copies)
+    return keep_mask(pixels, wide, high, shrink=not SYSTEMS[unet.system].grey)[:, None]
 
 
 def _hint(
-    hint: DepthHint | None,
-    unet: UNet,
-    size: tuple[int, int],
-    latents: tuple[int, int],
-    count: int,
-    copies: int,
+    hint: DepthHint | None, unet: UNet, size: tuple[int, int], latents: tuple[int, int]
 ) -> Array | None:
-    """The hint at its own size for these latents, from one of any size; a single row serves all."""
+    """The hint (B, 3, H, W) at its own size for these latents, from one of any size."""
     import numpy as np
 
     from nodes.pixels.pictures import resize
@@ -172,11 +173,10 @@ def _hint(
         return None
     width, height = (side * HINT_FACTOR // unet.latent_factor for side in size)
     resized = resize(np.moveaxis(hint.depth_hint, 1, 3), width, height, "stretch")
-    padded = pad_edges(np.moveaxis(resized, 3, 1), latents[1] * HINT_FACTOR, latents[0] * HINT_FACTOR)
-    return padded if len(padded) == 1 else spread(padded, count, copies)
+    return pad_edges(np.moveaxis(resized, 3, 1), latents[1] * HINT_FACTOR, latents[0] * HINT_FACTOR)
 
 
-def _noise(noise: Latents | None, latents: tuple[int, int], count: int, copies: int) -> Array | None:
+def _noise(noise: Latents | None, latents: tuple[int, int]) -> Array | None:
     if noise is None:
         return None
     if noise.shape[2:] != latents:
@@ -184,7 +184,7 @@ def _noise(noise: Latents | None, latents: tuple[int, int], count: int, copies: 
             f"the noise has {noise.shape[3]} x {noise.shape[2]} latents, "
             f"this picture takes {latents[1]} x {latents[0]}"
         )
-    return spread(noise.latents, count, copies)
+    return noise.latents
 
 
 def _check_fit(unet: UNet, values: list[Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from nodes.schedulers.run import OnePrediction
 from nodes.schedulers.tables import Schedule, mean_half
 from nodes.schedulers.timesteps import Spacing, spaced
 
@@ -30,7 +31,7 @@ class DDIM(Schedule):
 
 
 @dataclass(frozen=True)
-class DDIMRun:
+class DDIMRun(OnePrediction):
     """The steps of one run, in order; it may be entered at any of them."""
 
     schedule: DDIM

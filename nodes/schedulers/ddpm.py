@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from nodes.schedulers.posterior import Variance, deviation, posterior_mean, required
+from nodes.schedulers.run import OnePrediction
 from nodes.schedulers.tables import Schedule
 from nodes.schedulers.timesteps import Spacing, spaced
 
@@ -31,7 +32,7 @@ class DDPM(Schedule):
 
 
 @dataclass(frozen=True)
-class DDPMRun:
+class DDPMRun(OnePrediction):
     """The steps of one run, in order; it may be entered at any of them."""
 
     schedule: DDPM

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nodes.schedulers.run import OnePrediction
 from nodes.schedulers.tables import Schedule
 from nodes.schedulers.timesteps import Spacing, check_steps, descending, shifted, spaced
 
@@ -72,7 +73,7 @@ class DPMpp(Schedule):
 
 
 @dataclass
-class DPMppRun:
+class DPMppRun(OnePrediction):
     """The steps of one run, in order; it may be entered at any of them, and then steps on in order."""
 
     schedule: DPMpp

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from nodes.schedulers.posterior import required
+from nodes.schedulers.run import OnePrediction
 from nodes.schedulers.tables import Schedule
 from nodes.schedulers.timesteps import check_steps
 
@@ -37,7 +38,7 @@ class Flash(Schedule):
 
 
 @dataclass(frozen=True)
-class FlashRun:
+class FlashRun(OnePrediction):
     """The steps of one run, in order; it may be entered at any of them."""
 
     schedule: Flash

@@ -46,26 +46,21 @@ class PLMSRun:
         """Whether step `i` draws noise: none does."""
         return self.ddim.noisy(i)
 
-    def averaged(
-        self, i: int, output: Tensor, sample: Tensor, predict: Callable[[Tensor, int], Tensor]
-    ) -> Tensor:
-        """What `step` is to go along, (B, C, ...) float32, and a note of it for the steps to come.
+    def output(self, i: int, x: Tensor, predict: Callable[[Tensor, int], Tensor]) -> Tensor:
+        """What `step` is to go along from `x` (B, C, ...), float32, and a note of it for the steps to come.
 
-        `output` is what `predict` said of `sample` (B, C, ...) at step `i`; it is asked again at the first.
+        `predict` is the network: a sample and its time -> its output (B, C or 2C, ...).
         """
-        output = mean_half(output, sample)
-        predictions = [output, *self._past]
+        newest = mean_half(predict(x, self.timesteps[i]), x)
+        predictions = [newest, *self._past]
         self._past = predictions[: len(WEIGHTS)]
         if len(predictions) > 1:
             weights = WEIGHTS[len(predictions) - 2]
-            return sum(
-                (weight * said for weight, said in zip(weights[1:], predictions[1:], strict=True)),
-                weights[0] * output,
-            )
+            pairs = zip(weights[1:], predictions[1:], strict=True)
+            return sum((weight * past for weight, past in pairs), weights[0] * newest)
         end = self.timesteps[min(i + 1, len(self.timesteps) - 1)]
-        ahead = predict(self.step(i, output, sample), end)
-        return (output + mean_half(ahead, sample)) / 2
+        return (newest + mean_half(predict(self.step(i, newest, x), end), x)) / 2
 
     def step(self, i: int, output: Tensor, sample: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The sample (B, C, ...) after step `i`, float32, from what `averaged` made of an output."""
+        """The sample (B, C, ...) after step `i`, float32, from what `output` made of the predictions."""
         return self.ddim.step(i, output, sample, noise)

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from nodes.schedulers.posterior import Variance, deviation, posterior_mean, required
+from nodes.schedulers.run import OnePrediction
 from nodes.schedulers.tables import BetaSchedule, Schedule
 from nodes.schedulers.timesteps import check_steps, descending
 
@@ -37,7 +38,7 @@ class Unclip(Schedule):
 
 
 @dataclass(frozen=True)
-class UnclipRun:
+class UnclipRun(OnePrediction):
     """The steps of one run, in order; it may be entered at any of them."""
 
     schedule: Unclip

@@ -1,4 +1,4 @@
-"""Kandinsky 2.0: the UNet is led by what two text encoders make of the prompt; there is no prior."""
+"""Kandinsky 2.0: the UNet is conditioned by what two text encoders make of the prompt; there is no prior."""
 
 from __future__ import annotations
 

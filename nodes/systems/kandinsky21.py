@@ -1,4 +1,4 @@
-"""Kandinsky 2.1: the UNet is led by image embeds and by what XLM-R makes of the prompt."""
+"""Kandinsky 2.1: the UNet is conditioned by image embeds and by what XLM-R makes of the prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kandinsky 2.2: the UNet is led by image embeds alone."""
+"""Kandinsky 2.2: the UNet is conditioned by image embeds alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kandinsky 3: the UNet is led by what T5 makes of the prompt alone."""
+"""Kandinsky 3: the UNet is conditioned by what T5 makes of the prompt alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nodes.systems.kandinsky22 import movq
-from nodes.systems.system import Config, Lead, System
+from nodes.systems.system import Condition, Config, System
 from nodes.wires import TextEmbeds
 
 if TYPE_CHECKING:
@@ -37,30 +37,29 @@ def no_text(text: TextEmbeds) -> TextEmbeds:
     return TextEmbeds(np.zeros_like(pooled), np.zeros_like(states), np.zeros_like(mask), text.system)
 
 
-def paired(towards: Lead, away: Lead | None) -> tuple[Lead, Lead | None]:
+def paired(positive: Condition, negative: Condition | None) -> tuple[Condition, Condition | None]:
     """The prompts cut to the tokens that count, and `lengths` (R,): how many count in each row.
 
     A prompt is pooled together with one token of padding, as the UNet was trained, and a negative one over no
     fewer tokens than the prompt that it belongs to. In a batch each row has its own length, so that its
     picture does not depend on the others.
     """
-    lengths = [_count(towards)]
-    if away is not None:
-        lengths.append(np.maximum(_count(away), lengths[0]))
+    lengths = [_count(positive)]
+    if negative is not None:
+        lengths.append(np.maximum(_count(negative), lengths[0]))
     longest = int(max(length.max() for length in lengths))
-    halves = [_cut(half, longest, length) for half, length in zip((towards, away), lengths, strict=False)]
-    return halves[0], halves[1] if away is not None else None
+    cut = _cut(positive, longest, lengths[0])
+    return cut, None if negative is None else _cut(negative, longest, lengths[1])
 
 
-def _count(half: Lead) -> np.ndarray:
+def _count(half: Condition) -> np.ndarray:
     """Tokens of each row (R,), and one of padding where there is room."""
     mask = half["attention_mask"]
     return np.minimum(mask.sum(axis=1) + 1, mask.shape[1])
 
 
-def _cut(half: Lead | None, longest: int, lengths: np.ndarray) -> Lead:
+def _cut(half: Condition, longest: int, lengths: np.ndarray) -> Condition:
     """The first `longest` tokens; where there are fewer, padding behind them."""
-    assert half is not None
     states, mask = (half[name][:, :longest] for name in ("hidden_states", "attention_mask"))
     behind = [(0, 0), (0, longest - mask.shape[1])]
     return {

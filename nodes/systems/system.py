@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from nodes.wires import Array, TextEmbeds
 
 Config = Mapping[str, Any]
-Lead = Mapping[str, "Array"]
-"""The arrays (R, ...) that lead a UNet towards something or away from it, by name."""
+Condition = Mapping[str, "Array"]
+"""The arrays (R, ...) that condition a UNet, or those that guidance leads away from, by name."""
 
 IMAGE = ("image_embeds",)
 TEXT = ("text_embeds", "hidden_states", "attention_mask")
-"""The arrays on the wires that lead a UNet."""
+"""The arrays on the wires that condition a UNet."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class System:
 
     name: str
     arrays: tuple[str, ...]
-    """What the UNet is led by: names out of IMAGE and TEXT, the keywords of its `condition`."""
+    """What conditions the UNet: names out of IMAGE and TEXT, the keywords of its `condition`."""
     widths: Callable[[Config], Mapping[str, Any]]
     """The size of the last axis of these arrays that a UNet of this config takes."""
     schedulers: tuple[str, ...]
@@ -38,7 +38,7 @@ class System:
     no_text: Callable[[TextEmbeds], TextEmbeds] | None = None
     """What guidance leads away from where no negative prompt is linked, from the prompt's embeds; None where
     there must be one."""
-    paired: Callable[[Lead, Lead | None], tuple[Lead, Lead | None]] = lambda towards, away: (towards, away)
+    paired: Callable[[Condition, Condition | None], tuple[Condition, Condition | None]] = lambda *both: both
     """What is done to the arrays before the UNet's `condition`, from both sides of guidance."""
     ahead: Callable[[Any, Any, Sequence[int]], Any] = lambda model, condition, times: condition  # noqa: ARG005
     """The condition with what several steps need, prepared for a run through these times."""
