@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from graph.node import Complaint, Wiring
-from nodes.wires import Handle
+from nodes.parts import Handle
 
 TEXT_WIDTHS = {  # array -> the names that configs of text encoders have for its width
     "text_embeds": ("projection_dim", "numDims", "d_model"),

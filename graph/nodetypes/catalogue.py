@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 
-from graph.node import NodeType
+from graph.nodetypes.node_type import NodeType
 
 _BARE = re.compile(r"[a-z][a-z0-9_]*")
 _PACKED = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z_][A-Za-z0-9_]*")

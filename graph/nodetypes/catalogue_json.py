@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from graph.node import NodeType, Param, Port
+from graph.nodetypes.node_type import NodeType, Param, Port
 from graph.types import ANY, WireType, wire_types
 
 

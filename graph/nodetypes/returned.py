@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from graph.node import NodeType
+from graph.nodetypes.node_type import NodeType
 from graph.types import WireType
 from graph.values.arrays import SCALARS, freeze
 

@@ -9,7 +9,7 @@ from nodes.checkpoints import inspect
 from nodes.checkpoints.inspect import Part
 from nodes.checkpoints.locate import Checkpoint
 from nodes.files.reading import CheckpointError, read_json
-from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
+from nodes.parts import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 LONGEST_SIDE = 4096  # of the pictures an image encoder looks at; real ones take a tenth of that
 TOKENIZER_FILES = (
@@ -64,7 +64,14 @@ class Origin:
             "fingerprint": inspect.fingerprint(self.checkpoint, every, *facts),
             "config": part.config,
             "recommended": self.recommended,
+            "describe": _describe,
         }
+
+
+def _describe(handle: Handle) -> str:
+    from nodes.checkpoints.report import describe
+
+    return describe(handle)
 
 
 def _unwritten(path: Path | None, scheduler: Mapping[str, Any]) -> tuple[object, ...]:

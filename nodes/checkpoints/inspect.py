@@ -12,7 +12,7 @@ from nodes.checkpoints.locate import Checkpoint
 from nodes.checkpoints.single_file import SCHEDULERS, recognise
 from nodes.files.find_weights import find_weights
 from nodes.files.reading import CheckpointError, read_header, read_json
-from nodes.wires import LatentPreview
+from nodes.parts import LatentPreview
 
 MOVQ = ("movq", "vae")  # the first 2.2 ControlNet and refiner checkpoints have it under "vae"
 ORIGINALS = ("Kandinsky-2-0.pt", "Kandinsky-2-0-inpainting.pt")  # of 2.0, as it was published

@@ -15,7 +15,7 @@ from nodes.checkpoints.locate import locate_file
 from nodes.files.lora import NAMES, SETTINGS, Change, read_changes
 from nodes.files.reading import CheckpointError, read_header, read_json, read_metadata
 from nodes.files.tensors import stored_tensors
-from nodes.wires import Lora, Prior, UNet
+from nodes.parts import Lora, Prior, UNet
 
 SYSTEM = re.compile(r"kandinsky[-_ ]?(?:(2)[-_.](\d)|(3))", re.IGNORECASE)
 

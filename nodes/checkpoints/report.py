@@ -13,7 +13,7 @@ from nodes.checkpoints.single_file import recognise
 from nodes.files.find_weights import find_weights
 from nodes.files.lora import read_changes
 from nodes.files.reading import CheckpointError, read_header, read_json
-from nodes.wires import Handle
+from nodes.parts import Handle
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 TASKS = {

@@ -6,7 +6,7 @@ from nodes.encoders.multilingual_clip import MULTILINGUAL_CLIP
 from nodes.encoders.t5 import T5
 from nodes.encoders.two_encoders import MODEL_TYPE, TWO_ENCODERS
 from nodes.files.reading import CheckpointError
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 
 ENCODERS: dict[str, Encoder] = {
     "clip_text_model": CLIP,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodes.encoders.tokenizer import Tokenizer
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

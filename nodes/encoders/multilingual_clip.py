@@ -15,7 +15,7 @@ from nodes.encoders.encoder import Encoder
 from nodes.encoders.tokenizer import Tokenizer, open_tokenizer
 from nodes.encoders.transformers_config import LARGEST_SIZE, read_config, words
 from nodes.files.reading import CheckpointError
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 
 LENGTH = 77  # tokens; the decoder was trained with so many, though XLM-R takes 512
 FIELDS = words(

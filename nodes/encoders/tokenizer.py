@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nodes.files.reading import MOST_CONFIG_BYTES, MOST_INDEX_BYTES, CheckpointError
 from nodes.files.sentencepiece import sound_charsmap
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 
 SMALL_VOCABULARY = 5000  # tokens; CLIP's own has 49408 and can spell every word
 LONGEST = 4096  # tokens; an empty tokenizer says 1e30

@@ -18,7 +18,7 @@ from nodes.encoders import multilingual_clip, t5
 from nodes.encoders.encoder import Encoder
 from nodes.encoders.tokenizer import Tokenizer, Tokens, open_tokenizer
 from nodes.files.reading import CheckpointError
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 
 LENGTH = 77  # tokens of each; the UNet was trained with so many
 MODEL_TYPE = "kandinsky-2.0"  # what the config of both together says

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from graph.node import Progress, node
-from nodes.wires import DepthEstimator, DepthHint, Image
+from nodes.parts import DepthEstimator
+from nodes.wires import DepthHint, Image
 
 if TYPE_CHECKING:
     from nodes.wires import Array

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from graph.node import Progress, node
 from nodes.facts import of_image
+from nodes.parts import ImageEncoder
 from nodes.sampling.embed import embed_pixels
-from nodes.wires import Image, ImageEmbeds, ImageEncoder
+from nodes.wires import Image, ImageEmbeds
 
 
 @node(title="Image encode", group="Kandinsky", facts=of_image)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from graph.node import Complaint, Progress, Wiring, node
 from nodes.facts import misfits
-from nodes.wires import Image, Latents, MoVQ
+from nodes.parts import MoVQ
+from nodes.wires import Image, Latents
 
 
 def _check(wiring: Wiring) -> Iterator[Complaint]:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from graph.node import Progress, node
 from nodes.facts import of_latents
-from nodes.wires import Image, Latents, Mask, MoVQ
+from nodes.parts import MoVQ
+from nodes.wires import Image, Latents, Mask
 
 
 @node(title="MoVQ encode", group="Kandinsky", facts=of_latents)

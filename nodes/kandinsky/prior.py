@@ -4,9 +4,10 @@ from typing import Annotated
 
 from graph.node import Progress, Wanted, node
 from nodes.params import Copies, Dice, Guidance, Steps
+from nodes.parts import ImageEncoder, Prior
 from nodes.sampling import prior_loop
 from nodes.sampling.prior_loop import PriorOutput, Request
-from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
+from nodes.wires import ImageEmbeds, TextEmbeds
 
 
 @node(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from graph.node import Multiline, Progress, node
 from nodes.facts import of_text
-from nodes.wires import TextEmbeds, TextEncoder
+from nodes.parts import TextEncoder
+from nodes.wires import TextEmbeds
 
 if TYPE_CHECKING:
     from torch import Tensor

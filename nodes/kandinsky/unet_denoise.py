@@ -8,9 +8,10 @@ from typing import Annotated, Any
 from graph.node import Choices, Progress, Range, Wiring, node
 from nodes.facts import of_latents
 from nodes.params import LONGEST_SIDE, MOST_STEPS, Copies, Dice, Guidance, Steps
+from nodes.parts import UNet
 from nodes.sampling.denoise_checks import INPUTS, NEGATIVES, complaints
 from nodes.sampling.guidance import is_guided
-from nodes.wires import DepthHint, ImageEmbeds, Latents, Mask, TextEmbeds, UNet
+from nodes.wires import DepthHint, ImageEmbeds, Latents, Mask, TextEmbeds
 
 PARAMS = ("width", "height", "steps", "guidance", "scheduler", "strength", "start_step", "end_step", "seed")
 

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from graph.node import Progress, node
 from nodes.facts import of_image
+from nodes.parts import ImageEncoder
 from nodes.sampling.embed import zero_image_embeds
-from nodes.wires import ImageEmbeds, ImageEncoder
+from nodes.wires import ImageEmbeds
 
 
 @node(title="Zero embeds", group="Kandinsky", facts=of_image)

@@ -7,7 +7,7 @@ from nodes.checkpoints import handles, inspect
 from nodes.checkpoints.handles import Origin
 from nodes.files.reading import CheckpointError
 from nodes.load.source import Device, DType, Folders, Offload, Revision, Source, find, place
-from nodes.wires import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
+from nodes.parts import DepthEstimator, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 Variant = Annotated[
     str,

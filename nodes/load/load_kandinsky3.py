@@ -10,7 +10,7 @@ from nodes.checkpoints.handles import Origin
 from nodes.checkpoints.locate import Checkpoint
 from nodes.files.reading import CheckpointError
 from nodes.load.source import Device, DType, Folders, Offload, Revision, Source, find, place
-from nodes.wires import MoVQ, TextEncoder, UNet
+from nodes.parts import MoVQ, TextEncoder, UNet
 
 Variant = Annotated[
     str,

@@ -7,7 +7,7 @@ from graph.node import Complaint, Environment, Fixed, Range, Wiring, node
 from graph.types import T
 from nodes.checkpoints import lora
 from nodes.load.source import Revision
-from nodes.wires import Prior, UNet
+from nodes.parts import Prior, UNet
 
 
 class Adapted(NamedTuple, Generic[T]):

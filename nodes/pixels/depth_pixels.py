@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from nodes.wires import Array
+    from nodes.pixels.pictures import Array
 
 LONGEST_SIDE = 4096  # configs come from strangers
 MULTIPLES = 1024

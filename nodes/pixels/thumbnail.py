@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from nodes.wires import Array
+from nodes.pixels.pictures import Array
 
 LONGEST_SIDE = 256
 

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from graph.node import Progress
+    from nodes.parts import UNet
     from nodes.sampling.denoise_task import Span, Task
     from nodes.schedulers.tables import Schedule
-    from nodes.wires import Array, UNet
+    from nodes.wires import Array
 
 
 def denoise(

@@ -7,9 +7,9 @@ from typing import Any
 
 from graph.node import Complaint, Wiring
 from nodes.facts import misfits
+from nodes.parts import UNet
 from nodes.sampling.guidance import is_guided
 from nodes.systems import SYSTEMS
-from nodes.wires import UNet
 
 NEGATIVES = {"negative_image_embeds", "negative_text_embeds"}
 VARIANTS: dict[str, tuple[str, ...]] = {  # variant -> what it needs as well

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nodes.batches import check_room, count_rows, spread
+from nodes.parts import UNet
 from nodes.sampling.denoise_checks import NEGATIVES
 from nodes.sampling.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
 from nodes.systems import SYSTEMS
 from nodes.systems.system import IMAGE
-from nodes.wires import DepthHint, Latents, Mask, UNet
+from nodes.wires import DepthHint, Latents, Mask
 
 if TYPE_CHECKING:
     from nodes.wires import Array

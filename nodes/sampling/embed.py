@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from graph.context import Progress
-from nodes.wires import ImageEmbeds, ImageEncoder
+from nodes.parts import ImageEncoder
+from nodes.wires import ImageEmbeds
 
 if TYPE_CHECKING:
     from nodes.wires import Array

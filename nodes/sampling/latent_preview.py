@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from nodes.pixels.thumbnail import LONGEST_SIDE
 
 if TYPE_CHECKING:
-    from nodes.wires import Array, LatentPreview
+    from nodes.parts import LatentPreview
+    from nodes.wires import Array
 
 MOST_SHOWN = 4
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nodes.wires import Array, UNet
+    from nodes.parts import UNet
+    from nodes.wires import Array
 
 
 def unet_multiple(unet: UNet) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graph.node import Complaint, Progress, Wanted, Wiring
 from nodes.facts import Fact, misfits
+from nodes.parts import ImageEncoder, Prior
 from nodes.sampling.guidance import is_guided
-from nodes.wires import ImageEmbeds, ImageEncoder, Prior, TextEmbeds
+from nodes.wires import ImageEmbeds, TextEmbeds
 
 if TYPE_CHECKING:
     from nodes.wires import Array

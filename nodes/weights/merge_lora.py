@@ -12,7 +12,7 @@ from nodes.files.reading import CheckpointError
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from nodes.wires import Handle
+    from nodes.parts import Handle
 
 
 def merge(network: nn.Module, handle: Handle) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from nodes.encoders import encoder_of, transformers_networks
 from nodes.files import tensors
+from nodes.parts import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 from nodes.systems import SYSTEMS
-from nodes.wires import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
 
 if TYPE_CHECKING:
     from torch import nn

@@ -9,10 +9,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nodes.parts import Handle
 from nodes.weights.offload import on_device, one_by_one
 from nodes.weights.open_network import bytes_of, open_to_compute
 from nodes.weights.streaming import can_stream, streamed
-from nodes.wires import Handle
 
 if TYPE_CHECKING:
     from torch import nn

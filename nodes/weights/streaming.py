@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from nodes.encoders import encoder_of, transformers_networks
 from nodes.files import tensors
+from nodes.parts import Handle, TextEncoder
 from nodes.weights.open_network import build
-from nodes.wires import Handle, TextEncoder
 
 if TYPE_CHECKING:
     from torch import nn

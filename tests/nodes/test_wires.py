@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from graph.types import wire_of_value, wire_types
-from nodes import wires
+from nodes import parts, wires
 from nodes.batches import expand, rows
 from nodes.wires import DepthHint, Image, ImageEmbeds, Latents, Mask, TextEmbeds
 
@@ -106,8 +106,8 @@ def test_expand_repeats_a_single_row() -> None:
 
 
 def test_colours_are_distinct_and_readable_on_light_and_dark() -> None:
-    source = Path(wires.__file__).read_text()
-    colours = [part[:7] for part in source.split('colour="')[1:]]
+    sources = [Path(module.__file__).read_text() for module in (wires, parts)]
+    colours = [part[:7] for source in sources for part in source.split('colour="')[1:]]
     assert len(colours) == 12
     for colour in colours:
         assert (1.0 + 0.05) / (_luminance(colour) + 0.05) > 2.9, f"{colour} is too pale on white"
@@ -120,7 +120,7 @@ def test_colours_are_distinct_and_readable_on_light_and_dark() -> None:
 
 
 def test_importing_the_wires_imports_no_torch() -> None:
-    code = "import sys, nodes.wires, nodes.batches; assert 'torch' not in sys.modules"
+    code = "import sys, nodes.wires, nodes.parts, nodes.batches; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(wires.__file__).parents[1])
 
 

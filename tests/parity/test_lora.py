@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from graph.context import Environment
 from graph.files.allowed import Files
 from nodes.load.load_lora import load_lora
+from nodes.parts import Prior, UNet
 from nodes.weights.open_network import open_network
-from nodes.wires import Prior, UNet
 from tests.nodes import tiny, tiny21
 from tests.nodes.stages import decoder_parts, prior_parts
 

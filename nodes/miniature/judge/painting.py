@@ -28,7 +28,8 @@ from nodes.load.load_kandinsky2 import (
     load_prior,
 )
 from nodes.miniature import WEIGHTS
-from nodes.wires import DepthEstimator, Image, ImageEmbeds, Latents, TextEmbeds
+from nodes.parts import DepthEstimator
+from nodes.wires import Image, ImageEmbeds, Latents, TextEmbeds
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from graph.files.allowed import Files
 from nodes.checkpoints import hub
 from nodes.files.reading import CheckpointError
 from nodes.load.load_lora import load_lora
+from nodes.parts import Prior, UNet
 from nodes.weights.open_network import open_network
 from nodes.weights.residency import residency
-from nodes.wires import Prior, UNet
 from tests.nodes import tiny, tiny21
 from tests.nodes.stages import decoder_parts, prior_parts, run_nodes
 

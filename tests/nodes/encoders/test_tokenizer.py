@@ -15,7 +15,7 @@ from graph.files.allowed import Files
 from nodes.encoders.tokenizer import Tokenizer, open_tokenizer
 from nodes.files.reading import CheckpointError
 from nodes.load.load_kandinsky2 import load_prior
-from nodes.wires import TextEncoder
+from nodes.parts import TextEncoder
 from tests.nodes import tiny
 
 

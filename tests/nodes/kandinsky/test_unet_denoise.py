@@ -11,8 +11,9 @@ from graph.node import Complaint, Wiring
 from nodes.kandinsky.movq_decode import movq_decode
 from nodes.kandinsky.movq_encode import movq_encode
 from nodes.kandinsky.unet_denoise import unet_denoise
+from nodes.parts import LatentPreview, UNet
 from nodes.sampling.denoise_checks import complaints
-from nodes.wires import Array, DepthHint, Image, ImageEmbeds, LatentPreview, Latents, Mask, UNet
+from nodes.wires import Array, DepthHint, Image, ImageEmbeds, Latents, Mask
 from tests.nodes import tiny
 from tests.nodes.stages import Recorder, decoder_parts, random_array, random_embeds, smooth_picture
 

@@ -13,9 +13,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from nodes.networks.movq import MoVQ
 from nodes.networks.unet import UNet
+from nodes.parts import Handle
 from nodes.weights.open_network import build, open_network
 from nodes.weights.residency import Residency
-from nodes.wires import Handle
 from tests.benchmarks.bench_memory import (
     OFFLOADS,
     SYSTEMS,

@@ -24,10 +24,10 @@ from nodes.load.load_kandinsky2 import (
     load_prior,
 )
 from nodes.networks.config import UnsupportedConfig
+from nodes.parts import DepthEstimator, Handle
 from nodes.weights import residency as residency_module
 from nodes.weights.open_network import open_network
 from nodes.weights.residency import Residency
-from nodes.wires import DepthEstimator, Handle
 
 
 def prior(folder: Path, **params: Any) -> PriorParts:
