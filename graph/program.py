@@ -95,7 +95,7 @@ def load(
     download: bool = False,
     listener: Listener | None = None,
 ) -> Program:
-    """Load a workflow from a JSON file, or from a picture that carries one.
+    """Load a workflow from a JSON file, a picture that carries one, or `template:NAME`.
 
     Args:
         output: the folder that nodes save to.

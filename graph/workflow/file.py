@@ -26,6 +26,7 @@ from graph.workflow.document import (
 )
 from graph.workflow.embedded import extract
 from graph.workflow.reader import Reader, items
+from graph.workflow.templates import PREFIX, resolve
 
 __all__ = [
     "FORMAT",
@@ -49,13 +50,13 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def load(path: str | Path) -> Workflow:
-    """Read a workflow from a JSON file, or from a picture that carries one.
+    """Read a workflow from a JSON file, a picture that carries one, or `template:NAME`.
 
     Raises:
-        InvalidWorkflow: when it is no workflow at all; anything less is told by planning.
+        InvalidWorkflow: when it is no workflow at all; anything less is reported by planning.
         OSError: when the file cannot be read.
     """
-    path = Path(path)
+    path = resolve(str(path).removeprefix(PREFIX)) if str(path).startswith(PREFIX) else Path(path)
     with path.open("rb") as file:
         data = file.read(4 * json_text.MAX_BYTES + 1)
     return loads(data, folder=path.resolve().parent)

@@ -52,6 +52,7 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     convert.add_argument("target", metavar="TARGET", type=Path, help="the folder to make")
     command("schema", "print the JSON Schema of the workflow file")
+    command("templates", "list the workflows that are installed; template:NAME stands for a file")
     return main
 
 

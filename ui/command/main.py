@@ -231,6 +231,16 @@ def _ui(options: argparse.Namespace) -> int:
     return DONE
 
 
+def _templates(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command like the others
+    from graph.workflow.file import load
+    from graph.workflow.templates import PREFIX, templates
+    from ui.text import one_line, table
+
+    rows = [(f"{PREFIX}{name}", one_line(load(file).description)) for name, file in templates().items()]
+    print(table([("TEMPLATE", "WHAT IT DOES"), *rows]))
+    return DONE
+
+
 def _password(options: argparse.Namespace) -> int:
     from getpass import getpass
 
@@ -340,10 +350,29 @@ def _read(file: Path) -> Workflow:
 def _catalogue() -> Catalogue:
     from graph.nodetypes.catalogue import installed
 
+    _check_import_names()
     try:
-        return installed()
+        catalogue = installed()
     except (ValueError, ImportError) as error:
         raise Refused(f"the installed node types cannot be used: {error}") from None
+    if not catalogue:
+        raise Refused("no node types are installed: pip install kandinsky-canvas, or pip install -e . here")
+    return catalogue
+
+
+def _check_import_names() -> None:
+    """Refuse to run with another package's `nodes` or `workflows`: short names, not ours alone."""
+    from importlib.util import find_spec
+
+    import graph
+
+    home = Path(graph.__file__).resolve().parents[1]
+    for name in ("nodes", "workflows"):
+        spec = find_spec(name)
+        place = Path(spec.origin).resolve() if spec is not None and spec.origin else None
+        if place != home / name / "__init__.py":
+            found = f"is {place}" if place else "cannot be found"
+            raise Refused(f"Python's package `{name}` {found}, expected the one in {home}: start elsewhere")
 
 
 _COMMANDS = {
@@ -357,6 +386,7 @@ _COMMANDS = {
     "password": _password,
     "convert": _convert,
     "schema": _schema,
+    "templates": _templates,
 }
 
 if __name__ == "__main__":

@@ -176,3 +176,20 @@ def test_a_node_that_exits_fails_alone(start, site, tmp_path):
     assert [event["node"] for event in events if event["event"] == "failed"] == ["leave"]
     assert [event["node"] for event in events if event["event"] == "finished"] == ["one"]
     assert events[-1]["event"] == "done" and events[-1]["status"] == "failed"
+
+
+def test_anothers_nodes_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "nodes.py").write_text("")
+    called = subprocess.run(
+        [sys.executable, "-m", "ui.command.main", "nodes"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (called.returncode, called.stdout) == (2, "")
+    assert called.stderr.startswith(
+        f"kandinsky: Python's package `nodes` is {tmp_path / 'nodes.py'}, expected"
+    )
+    assert called.stderr.count("\n") == 1
