@@ -28,6 +28,7 @@ from graph.nodetypes.node_type import (
     Param,
     Port,
     Range,
+    Required,
     Seed,
     Storable,
     Wiring,
@@ -48,6 +49,7 @@ __all__ = [
     "Port",
     "Progress",
     "Range",
+    "Required",
     "RunRecord",
     "Seed",
     "Storable",
@@ -70,10 +72,11 @@ def node(
     io: bool = False,
     resolve: Callable[[Wiring], Mapping[str, Any]] | None = None,
     check: Callable[[Wiring], Iterable[Complaint]] | None = None,
-    uses: Callable[[str, Wiring], Iterable[str]] | None = None,
+    unused: Callable[[str, Wiring], Iterable[str]] | None = None,
     types: Callable[[Wiring], Mapping[str, WireType]] | None = None,
     facts: Callable[[Wiring], Mapping[str, Any]] | None = None,
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] | None = None,
+    uses: object = None,
 ) -> Callable[[Function], Function]:
     """Make a node type of a function; the function stays as it is and can be called directly.
 
@@ -88,17 +91,25 @@ def node(
         io: it waits more than it computes, so it may run beside other nodes.
         resolve: gives the values of params that are null, from what planning knows.
         check: finds what the types cannot say ("this checkpoint needs a mask").
-        uses: the inputs and params that one output depends on; all of them if left out.
+        unused: the inputs and params that do not matter for one output; all matter if left out. They must
+            have defaults, which is what the function gets where no wanted output uses them.
         types: the types of outputs that only a file can tell.
         facts: what is known of outputs before they are made, for the checks of nodes that they are linked to;
             a node that passes on any type passes facts on, too.
         migrations: version -> function that turns a node (as in the file) of that version into the next.
+
+        uses: refused: the first edition listed what does matter, and a new param was easily forgotten.
 
     Raises:
         TypeError: when the signature cannot be a node.
     """
 
     def declare(function: Function) -> Function:
+        if uses is not None:
+            raise TypeError(
+                f"{function.__name__}: uses= is not known any more; state what does not matter for an output "
+                f"instead: unused=lambda port, wiring: ('mask',) if port == 'image' else ()"
+            )
         inputs, params, wants = read_parameters(function)
         outputs, returns_tuple = read_outputs(function)
         declared = NodeType(
@@ -111,6 +122,7 @@ def node(
             inputs=inputs,
             params=params,
             outputs=outputs,
+            without_default=_without_default(function, inputs),
             wants=wants,
             returns_tuple=returns_tuple,
             effects=effects,
@@ -118,7 +130,7 @@ def node(
             io=io,
             resolve=resolve,
             check=check,
-            uses=uses,
+            unused=unused,
             types=types,
             facts=facts,
             migrations=dict(migrations or {}),
@@ -127,3 +139,8 @@ def node(
         return function
 
     return declare
+
+
+def _without_default(function: Callable[..., Any], inputs: Iterable[str]) -> frozenset[str]:
+    parameters = inspect.signature(function).parameters
+    return frozenset(name for name in inputs if parameters[name].default is inspect.Parameter.empty)

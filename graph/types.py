@@ -6,14 +6,37 @@ A wire type is a class with a name, a colour and one sentence of help. The engin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 """In a node's annotations: any one wire type, the same at every place in that node."""
 
 Class = TypeVar("Class", bound=type)
+
+
+class Handle(Protocol):
+    """What the engine reads of a handle, the value of a wire type that is declared with `handle=True`."""
+
+    @property
+    def device(self) -> str:
+        """Where it computes: one node at a time works on a device."""
+
+    @property
+    def cache_key(self) -> str:
+        """What results that are made with it depend on: everything but where it lies and computes."""
+
+    @property
+    def description(self) -> str:
+        """What it is, for people; "" says nothing. May raise ValueError or OSError."""
+
+    @property
+    def code(self) -> Sequence[str]:
+        """The modules that work with it and are looked up by name: no import statement leads to them."""
+
+
+_OF_A_HANDLE = ("device", "cache_key", "description", "code")
 
 
 @dataclass(frozen=True)
@@ -56,6 +79,7 @@ def wire(
 
     Raises:
         ValueError: when another class already has that name.
+        TypeError: when a handle lacks what `Handle` states.
     """
 
     def declare(python: Class) -> Class:
@@ -65,10 +89,23 @@ def wire(
             python.__qualname__,
         ):
             raise ValueError(f"wire type {name!r} is already declared by {known.python.__module__}")
+        missing = [part for part in _OF_A_HANDLE if not _states(python, part)] if handle else []
+        if missing:
+            raise TypeError(
+                f"{python.__qualname__} is a handle without {', '.join(missing)}: expected what "
+                f"graph.types.Handle states"
+            )
         _BY_NAME[name] = _BY_CLASS[python] = WireType(name, title, colour, help, python, handle, look)
         return python
 
     return declare
+
+
+def _states(python: type, part: str) -> bool:
+    """Whether a class has an attribute: of its own, or as a field of its instances."""
+    return hasattr(python, part) or any(
+        part in getattr(base, "__annotations__", ()) for base in python.__mro__
+    )
 
 
 ANY = WireType("any", "Any", "#8a8f98", "Any one type; what comes out is what went in.", object)

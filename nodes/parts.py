@@ -3,8 +3,11 @@
 A handle holds what planning needs from the configs and opens no weights.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,12 +28,16 @@ class Lora(NamedTuple):
     weight: float
 
 
+_WHERE = ("source", "revision", "weights", "device", "offload", "describe")
+"""What does not count of a handle, besides paths: the fingerprint stands for the files."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Handle:
     """A part of a checkpoint: where its weights lie and what its configs say. Opens nothing.
 
-    `fingerprint` is a sha256 over the content of the part's files: it alone stands for the weights in cache
-    keys, so that paths, device and offload do not count.
+    `fingerprint` is a sha256 over the content of the part's files: it stands for them in cache keys, so that
+    paths, device and offload do not count.
     """
 
     part: ClassVar[str]
@@ -48,13 +55,21 @@ class Handle:
     config: Mapping[str, Any] = field(compare=False, repr=False)  # config.json of the part
     recommended: Mapping[str, Any] = field(compare=False, repr=False)  # recommended.json, {} without one
     loras: tuple[Lora, ...] = ()  # added to the weights when they are opened; part of the fingerprint
+    code: tuple[str, ...] = ()  # the modules that work with it and are looked up by name
     describe: Callable[["Handle"], str] | None = field(default=None, compare=False, repr=False)
     """Makes the description; handed in by whoever found the checkpoint, which this module does not know."""
 
-    @property
+    @cached_property
     def cache_key(self) -> str:
-        """What the results of a node that uses this part depend on."""
-        return ":".join((self.part, self.system, self.variant, self.dtype, self.fingerprint))
+        """What results made with this part depend on: every field but where it lies and computes."""
+        counting = {
+            field.name: value
+            for field in fields(self)
+            if field.name not in _WHERE and not isinstance(value := getattr(self, field.name), Path)
+        }
+        counting["loras"] = [lora.weight for lora in self.loras]
+        text = json.dumps(counting, sort_keys=True, default=dict)
+        return f"{self.part}:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def description(self) -> str:

@@ -1,4 +1,4 @@
-"""What is remembered of files by path, size and time, so that nothing large is read twice."""
+"""What is remembered of files by path, size and time, or by content, so that nothing large is read twice."""
 
 from __future__ import annotations
 
@@ -47,6 +47,18 @@ class FingerprintIndex:
                 "INSERT OR REPLACE INTO facts (path, kind, stamp, fact) VALUES (?, ?, ?, ?)",
                 (os.fsencode(path), kind, _stamp(status), fact),
             )
+
+    def recall(self, sha256: str, kind: str) -> str | None:
+        """The fact about every file of this content that was remembered; None if there is none."""
+        rows = self._do("SELECT fact FROM facts WHERE path = ? AND kind = ?", (sha256.encode(), kind))
+        return str(rows[0][0]) if rows else None
+
+    def remember(self, sha256: str, kind: str, fact: str) -> None:
+        """Remember a fact about a content, wherever it lies."""
+        self._do(
+            "INSERT OR REPLACE INTO facts (path, kind, stamp, fact) VALUES (?, ?, '', ?)",
+            (sha256.encode(), kind, fact),
+        )
 
     def sha256(self, path: Path) -> str:
         """The sha256 of a regular file's content, in hex.

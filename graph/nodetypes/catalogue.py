@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
 
-from graph.nodetypes.node_type import NodeType
+from graph.nodetypes.node_type import NodeType, Wiring
 
 _BARE = re.compile(r"[a-z][a-z0-9_]*")
 _PACKED = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z_][A-Za-z0-9_]*")
@@ -33,7 +33,8 @@ class Catalogue(Mapping[str, NodeType]):
         """Add a node type.
 
         Raises:
-            ValueError: when the id is taken or is not of the form `name` or `pack/name`.
+            ValueError: when the id is taken or is not of the form `name` or `pack/name`, or when something is
+                declared unused that the node does not have or that has no default.
         """
         if not (_BARE.fullmatch(node_type.id) or _PACKED.fullmatch(node_type.id)):
             raise ValueError(f"node type id {node_type.id!r} is not of the form name or pack/name")
@@ -43,6 +44,7 @@ class Catalogue(Mapping[str, NodeType]):
                 f"node type {node_type.id!r} is declared twice: in {known.function.__module__} "
                 f"and in {node_type.function.__module__}"
             )
+        _try_unused(node_type)
         self._types[node_type.id] = node_type
 
     def __getitem__(self, id: str) -> NodeType:
@@ -53,6 +55,14 @@ class Catalogue(Mapping[str, NodeType]):
 
     def __len__(self) -> int:
         return len(self._types)
+
+
+def _try_unused(node_type: NodeType) -> None:
+    """Ask what is unused where nothing is linked, and where every input is; planning checks each answer."""
+    for linked in (frozenset[str](), frozenset(node_type.inputs)):
+        wiring = Wiring(node_type.defaults, {}, linked)
+        for port in node_type.outputs:
+            node_type.used_for(port, wiring)
 
 
 def node_types_of(module: ModuleType) -> Iterator[NodeType]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from graph.problems import nearest
 from graph.types import WireType
 
 
@@ -61,6 +62,11 @@ class Fixed:
 @dataclass(frozen=True)
 class Storable:
     """On an input of any type: takes every type but handles."""
+
+
+@dataclass(frozen=True)
+class Required:
+    """On an input with a default, which some outputs may leave unused: it has to be linked all the same."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,8 @@ class NodeType:
     inputs: Mapping[str, Port]
     params: Mapping[str, Param]
     outputs: Mapping[str, Port]
+    without_default: frozenset[str]
+    """The inputs that the function cannot be called without."""
     wants: Mapping[str, type]
     """Parameters that the run fills in, by name, with the class they are annotated with."""
     returns_tuple: bool
@@ -144,7 +152,7 @@ class NodeType:
     io: bool
     resolve: Callable[[Wiring], Mapping[str, Any]] | None
     check: Callable[[Wiring], Iterable[Complaint]] | None
-    uses: Callable[[str, Wiring], Iterable[str]] | None
+    unused: Callable[[str, Wiring], Iterable[str]] | None
     types: Callable[[Wiring], Mapping[str, WireType]] | None
     facts: Callable[[Wiring], Mapping[str, Any]] | None
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]
@@ -185,3 +193,28 @@ class NodeType:
     def all_outputs(self) -> frozenset[str]:
         """The names of the outputs."""
         return frozenset(self.outputs)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of the inputs and params."""
+        return frozenset((*self.inputs, *self.params))
+
+    def used_for(self, port: str, wiring: Wiring) -> frozenset[str]:
+        """The inputs and params that an output depends on: all but those that are declared unused.
+
+        Raises:
+            ValueError: when what is declared unused is none of them, or has no default.
+        """
+        unused = frozenset(self.unused(port, wiring)) if self.unused is not None else frozenset()
+        for name in sorted(unused - self.names):
+            expected = nearest(name, self.names) or f"one of {', '.join(sorted(self.names))}"
+            raise ValueError(
+                f"node type {self.id!r} declares {name!r} unused for {port!r}, but has no such input or "
+                f"param; expected {expected}"
+            )
+        for name in sorted(unused & self.without_default):
+            raise ValueError(
+                f"node type {self.id!r} declares {name!r} unused for {port!r}, but it has no default: "
+                f"what is unused reaches the function as its default"
+            )
+        return self.names - unused

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 from graph.context import Environment, OutputFolder, Progress, RunRecord, Wanted
-from graph.nodetypes.node_type import Choices, File, Fixed, Multiline, Param, Port, Range, Seed, Storable
+from graph.nodetypes.node_type import (
+    Choices,
+    File,
+    Fixed,
+    Multiline,
+    Param,
+    Port,
+    Range,
+    Required,
+    Seed,
+    Storable,
+)
 from graph.types import WireType, wire_of
 
 _INJECTED = {Progress, OutputFolder, Environment, RunRecord, Wanted}
@@ -126,6 +137,7 @@ class _Annotation:
     def port(self, name: str, required: bool) -> Port:
         assert self.wire is not None
         handles = not any(isinstance(extra, Storable) for extra in self.extras)
+        required = required or self._extra(Required) is not None
         return Port(name, self.wire, self.help, required, self.many, handles)
 
     def param(self, name: str, default: Any) -> Param:

@@ -1,167 +1,204 @@
-"""What code a node's result depends on, as one sha256: sources are read, nothing is imported."""
+"""What code a node's result depends on, as one sha256: sources are read, nothing is imported.
+
+    code(module) = H(sorted (module, essence of its source)) over the modules that its imports can reach,
+                   at any depth, in its own pack and in this project
+
+The engine takes no part: it counts by a layout number (`graph.cache.layout`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-import re
-import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-PROJECT = ("graph", "nodes", "ui")
-"""The top-level packages of this project; they count as one. A pack is its top-level package alone."""
+from graph.cache.layout import PRIVATE
+from graph.files.fingerprints import FingerprintIndex
+from graph.planning import sources
+from graph.planning.essence import KIND, Essence, Import, read
+from graph.planning.sources import source_of
 
-_SPACE = r"(?:[ \t]|\\\n)*"
-# Found so, import statements take far less time than with a parser. What only looks like one (in a docstring)
-# at worst names a module too many.
-_IMPORT = re.compile(
-    rf"\b(?:from\b{_SPACE}([.\w]+){_SPACE}import\b{_SPACE}(\((?:[^)#]|#[^\n]*\n)*\)|(?:[\w., \t]|\\\n)*)"
-    r"|import\b((?:[\w., \t]|\\\n)*))"
-)
-_COMMENT = re.compile(r"#[^\n]*")
-_NAME = re.compile(r"\s*([.\w]+)")
+PROJECT = "nodes"
+"""The top-level package of this project's nodes. A pack is its top-level package alone."""
 
 
-@cache
-def code_digest(module: str) -> str:
-    """The sha256 (hex) of a module's source and of all it imports from its project or pack, at any depth.
+@dataclass(frozen=True)
+class Code:
+    """The code of a function or a module with all that it can import."""
 
-    Neither line endings nor where the code is installed count. Raises ModuleNotFoundError without a source.
+    digest: str
+    """64 hexadecimal digits, with "private-" in front where a file changed after this process started."""
+    modules: frozenset[str]
+    changed: frozenset[str]
+    """Those of the modules whose files changed after this process started."""
+
+
+_essences: dict[str, Essence] = {}
+_codes: dict[str, Code] = {}
+
+
+def look_again() -> None:
+    """Look whether the sources are as they were when they were read; to be called before keys are made."""
+    if sources.look_again():
+        _codes.clear()
+
+
+def forget() -> None:
+    """Be as new as in another process."""
+    sources.forget()
+    _essences.clear()
+    _codes.clear()
+    _function_text.cache_clear()
+
+
+def code_of(module: str, memory: FingerprintIndex | None = None) -> Code:
+    """A module's code and that of all it imports from its pack and this project, at any depth.
+
+    Neither line endings nor where the code is installed count. `memory` remembers what was read of a text.
+
+    Raises:
+        ModuleNotFoundError: without a source.
     """
-    if _source(module) is None:
+    if source_of(module) is None:
         raise ModuleNotFoundError(f"the source of {module} is not on this machine", name=module)
-    found = {module}
-    around: set[str] = set()
-    waiting = [module]
-    while waiting:
-        named, packages = _imports(waiting.pop())
-        around |= packages
-        waiting += named - found
-        found |= named
-    digest = hashlib.sha256()
-    for name in sorted(found | around):
-        digest.update(f"{name}\0{_source_digest(name)}\0".encode())
-    return digest.hexdigest()
+    if module not in _codes:
+        _codes[module] = _Walk(module, memory).code()
+    return _codes[module]
 
 
-@cache
-def function_digest(function: Callable[..., Any]) -> str:
-    """The `code_digest` of the module that defines a function.
+def code_of_function(function: Callable[..., Any], memory: FingerprintIndex | None = None) -> Code:
+    """The code of the module that defines a function.
 
     One that was made inside another function, or has no source file (in a notebook), counts with its byte
     code and with the constants that it closes over.
     """
     inner = inspect.unwrap(function)
     module = inner.__module__
-    located = module is not None and _source(module) is not None
+    located = module is not None and source_of(module) is not None
+    around = code_of(module, memory) if located else Code("", frozenset(), frozenset())
     if located and "<locals>" not in getattr(inner, "__qualname__", ""):
-        return code_digest(module)
-    digest = hashlib.sha256((code_digest(module) if located else "").encode())
-    for part in _function_parts(inner, set()):
-        digest.update(part.encode("utf-8", "backslashreplace") + b"\0")
-    return digest.hexdigest()
+        return around
+    digest = hashlib.sha256((around.digest + _function_text(inner)).encode()).hexdigest()
+    return Code(_private(digest, around.changed), around.modules, around.changed)
+
+
+def _private(digest: str, changed: frozenset[str]) -> str:
+    """The digest under a name of this process's own, where the files are not the code that runs."""
+    return f"{PRIVATE}{digest}" if changed else digest
+
+
+class _Walk:
+    """The modules that imports can reach from one."""
+
+    def __init__(self, start: str, memory: FingerprintIndex | None) -> None:
+        self._memory = memory
+        self._tops = {start.partition(".")[0], PROJECT}
+        self._found = {start}
+        self._waiting = [start]
+        self._through: dict[str, str] = {}
+        """Names that a package takes from elsewhere ("pack.name pack.module name") -> the package."""
+
+    def code(self) -> Code:
+        self._reach_around(self._waiting[0])
+        while self._waiting:
+            module = self._waiting.pop()
+            for item in self._essence(module).imports:
+                self._follow(_base(module, item), item.name)
+        read = {*self._found, *self._through.values()}
+        changed = frozenset(name for name in read if (source := source_of(name)) and source.changed)
+        digest = hashlib.sha256()
+        for name in sorted(self._found):
+            digest.update(f"{name}\0{self._essence(name).digest}\0".encode())
+        for line in sorted(self._through):
+            digest.update(f"{line}\0".encode())
+        return Code(_private(digest.hexdigest(), changed), frozenset(self._found), changed)
+
+    def _follow(self, base: str, name: str) -> None:
+        """`import base` (without a name) or `from base import name`."""
+        if base.partition(".")[0] not in self._tops:
+            return
+        if not name:
+            self._reach(base)
+            return
+        is_module = self._reach(f"{base}.{name}")
+        if source_of(base) is None:
+            return
+        listed = self._listed(base, name)
+        if listed is not None:
+            line = f"{base}.{name} {listed[0]} {listed[1]}"
+            if line not in self._through:
+                self._through[line] = base
+                self._reach_around(base)
+                self._follow(*listed)
+        elif not is_module:
+            self._reach(base)
+
+    def _listed(self, base: str, name: str) -> tuple[str, str] | None:
+        """Where a name comes from that a package's `__init__` only passes on."""
+        source, essence = source_of(base), self._essence(base)
+        if source is None or not source.is_package or not essence.only_imports:
+            return None
+        found = [item for item in essence.imports if item.bound == name and item.name not in ("", "*")]
+        return (_base(base, found[-1]), found[-1].name) if found else None
+
+    def _reach(self, module: str) -> bool:
+        """Count a module; whether there is one of this name."""
+        if source_of(module) is None:
+            return False
+        if module not in self._found:
+            self._found.add(module)
+            self._waiting.append(module)
+            self._reach_around(module)
+        return True
+
+    def _reach_around(self, module: str) -> None:
+        """Count the packages around a module; what their `__init__` imports for others would tie everything
+        to everything, so one that does nothing else does not count.
+        """
+        package = module.rpartition(".")[0]
+        while package:
+            if source_of(package) is not None and not self._essence(package).only_imports:
+                self._reach(package)
+            package = package.rpartition(".")[0]
+
+    def _essence(self, module: str) -> Essence:
+        source = source_of(module)
+        assert source is not None
+        if source.sha256 not in _essences:
+            _essences[source.sha256] = self._remembered(source.sha256, source.text)
+        return _essences[source.sha256]
+
+    def _remembered(self, sha256: str, text: bytes) -> Essence:
+        fact = self._memory.recall(sha256, KIND) if self._memory is not None else None
+        if fact is not None:
+            try:
+                return Essence.from_json(fact)
+            except (ValueError, TypeError):  # damaged
+                pass
+        essence = read(text)
+        if self._memory is not None:
+            self._memory.remember(sha256, KIND, essence.to_json())
+        return essence
+
+
+def _base(module: str, item: Import) -> str:
+    """The absolute name of what an import statement in a module takes from."""
+    if not item.level:
+        return item.base
+    source = source_of(module)
+    package = module if source is not None and source.is_package else module.rpartition(".")[0]
+    parts = package.split(".")
+    return ".".join([*parts[: len(parts) - item.level + 1], *filter(None, [item.base])])
 
 
 @cache
-def _imports(module: str) -> tuple[frozenset[str], frozenset[str]]:
-    """What a module imports from its own project or pack: the modules it names, and the packages around them.
-
-    A package that is only around a named module counts with its own source and no more: what it imports for
-    others (this project's `nodes` imports every node) would tie everything to everything.
-    """
-    source = _source(module)
-    assert source is not None
-    package = module if _is_package(module) else module.rpartition(".")[0]
-    named = frozenset(_imported(source.decode("utf-8", "replace"), package, _group(module)))
-    names = (name.split(".") for name in (module, *named))
-    around = {".".join(parts[:length]) for parts in names for length in range(1, len(parts))}
-    return named, frozenset(name for name in around if _source(name) is not None)
-
-
-def _imported(text: str, package: str, group: str) -> Iterator[str]:
-    """The modules of a group that a source text imports."""
-    for base, items in _statements(text, package):
-        if not base:
-            yield from (item for item in items if _group(item) == group and _source(item) is not None)
-        elif _group(base) == group and _source(base) is not None:
-            modules = [name for item in items if _source(name := f"{base}.{item}") is not None]
-            yield from modules
-            if not items or len(modules) < len(items):  # something that the base itself defines
-                yield base
-
-
-def _statements(text: str, package: str) -> Iterator[tuple[str, list[str]]]:
-    """The import statements of a source text: what stands after "from" ("" without it), and the names."""
-    for base, names, plain in _IMPORT.findall(text):
-        listed = _COMMENT.sub("", (names or plain).replace("\\\n", " ")).strip(" \t()")
-        items = [match[1] for item in listed.split(",") if (match := _NAME.match(item))]
-        level = len(base) - len(base.lstrip("."))
-        if level:
-            above = package.split(".")[: len(package.split(".")) - level + 1]
-            base = ".".join([*above, *filter(None, [base[level:]])])
-        yield base, items
-
-
-def _group(module: str) -> str:
-    top = module.partition(".")[0]
-    return PROJECT[0] if top in PROJECT else top
-
-
-@cache
-def _source(module: str) -> bytes | None:
-    """A module's source with "\\n" as line ends; None where there is none."""
-    path = _path(module)
-    try:
-        return path.read_bytes().replace(b"\r\n", b"\n").replace(b"\r", b"\n") if path else None
-    except OSError:
-        return None
-
-
-@cache
-def _source_digest(module: str) -> str:
-    return hashlib.sha256(_source(module) or b"").hexdigest()
-
-
-def _is_package(module: str) -> bool:
-    path = _path(module)
-    return path is not None and path.name == "__init__.py"
-
-
-@cache
-def _path(module: str) -> Path | None:
-    top, *rest = module.split(".")
-    for folder in _folders(top):
-        place = folder.joinpath(*rest)
-        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
-            if path.is_file():
-                return path
-    # What no package path leads to: a script, a test, a module made from a file.
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return Path(file) if file and file.endswith(".py") and Path(file).is_file() else None
-
-
-@cache
-def _folders(top: str) -> tuple[Path, ...]:
-    """Where the modules of a top-level package lie."""
-    if top in PROJECT:
-        return (Path(__file__).parents[2] / top,)
-    loaded = getattr(sys.modules.get(top), "__path__", None)
-    if loaded is None:
-        try:
-            spec = find_spec(top)
-        except (ImportError, ValueError):
-            return ()
-        if spec is None:
-            return ()
-        loaded = spec.submodule_search_locations
-        if loaded is None:  # a single file
-            return (Path(spec.origin).with_suffix(""),) if spec.origin else ()
-    return tuple(map(Path, loaded))
+def _function_text(function: Any) -> str:
+    text = "\0".join(_function_parts(function, set()))
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _function_parts(function: Any, seen: set[int]) -> Iterator[str]:

@@ -17,7 +17,8 @@ from graph.context import Environment
 from graph.nodetypes.catalogue import Catalogue
 from graph.patience import patiently
 from graph.planning.bind import Bound, bind
-from graph.planning.keys import Namer
+from graph.planning.digest import look_again
+from graph.planning.keys import Codes, Namer
 from graph.planning.order import order
 from graph.planning.resolve import Settler
 from graph.planning.rewire import Rewired, rewire
@@ -126,7 +127,9 @@ def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str
 
 def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler) -> dict[str, Step]:
     steps: dict[str, Step] = {}
-    namer = Namer()
+    look_again()
+    codes = Codes(settler.environment.files.index)
+    namer = Namer(codes)
     for item in patiently(in_order):
         because = rewired.skipped.get(item.id)
         sleeps = because is not None or item.mode == "bypassed"
@@ -135,7 +138,7 @@ def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler) -> di
         settler.settle(step, item, steps)
         steps[item.id] = step
         if not sleeps and not settler.problems:
-            namer.name(step, steps)
+            step.keys, step.same_as = namer.name(step)
     return steps
 
 
@@ -158,11 +161,10 @@ def _wanted(
 
 def _makeable(step: Step) -> frozenset[str]:
     """The outputs that depend on something the node has: nobody asks for one that it has no inputs for."""
-    if step.type.uses is None:
+    if step.type.unused is None:
         return step.type.all_outputs
-    wiring = step.wiring()
     has = step.params.keys() | step.links.keys()
-    return frozenset(port for port in step.type.outputs if has & set(step.type.uses(port, wiring)))
+    return frozenset(port for port, uses in step.uses.items() if has & uses)
 
 
 def _decide(steps: dict[str, Step], wanted: Mapping[str, frozenset[str]], cache: Lookup | None) -> None:
@@ -206,20 +208,12 @@ def _decide_step(step: Step, needed: set[str] | None, related: set[str], cache: 
         step.wanted = step.needed if step.type.effects else step.needed - _cached(step, needed, cache)
         step.status = RUN if step.wanted or step.type.effects or not needed else REUSE
         if step.status == RUN:
-            step.used = _used(step)
+            ports = step.type.outputs if step.type.effects else step.wanted
+            step.used = frozenset().union(*(step.uses[port] for port in ports)) if ports else step.type.names
 
 
 def _cached(step: Step, ports: set[str], cache: Lookup | None) -> set[str]:
     return {port for port in ports if cache is not None and cache.has(step.keys[port])}
-
-
-def _used(step: Step) -> frozenset[str]:
-    """The links that a running step follows."""
-    if step.type.uses is None or step.type.effects:
-        return frozenset(step.links)
-    wiring = step.wiring()
-    used = {name for port in step.wanted for name in step.type.uses(port, wiring)}
-    return frozenset(used & step.links.keys())
 
 
 __all__ = ["REUSE", "RUN", "SKIP", "Lookup", "Plan", "check", "plan"]

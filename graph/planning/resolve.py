@@ -47,6 +47,7 @@ class Settler:
                 self._ask_node,
                 self._ask_types,
                 self._ask_facts,
+                self._ask_uses,
                 self._fold,
             )
             for stage in stages if not (bound.wrong or bound.ring) else ():
@@ -194,6 +195,17 @@ class Settler:
             passed = [fact for name in step.told if self._is_any(step, name) for fact in step.told[name]]
             any_outputs = [name for name, wire in step.type.output_types.items() if wire is ANY]
             step.facts.update(dict.fromkeys(any_outputs, passed[0] if passed else None))
+
+    def _ask_uses(self, step: Step) -> None:
+        node_type = step.type
+        if node_type.unused is None or node_type.effects:
+            step.uses = dict.fromkeys(node_type.outputs, node_type.names)
+            return
+        wiring = step.wiring()
+        self._ask(
+            step,
+            lambda: step.uses.update({port: node_type.used_for(port, wiring) for port in node_type.outputs}),
+        )
 
     @staticmethod
     def _is_any(step: Step, name: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graph.node import NodeType, Wiring
-from graph.types import WireType
+from graph.types import Handle, WireType, wire_of_value
 from graph.workflow.document import Link
 
 RUN, REUSE, SKIP = "run", "reuse", "skip"
@@ -41,6 +41,8 @@ class Step:
     """Output port -> content key."""
     folded: dict[str, Any] | None = None
     """The outputs, if they were made while planning."""
+    uses: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Output port -> the inputs and params that it depends on."""
     same_as: str | None = None
     """A node that does the very same work, and does it first."""
     status: str = SKIP
@@ -54,3 +56,9 @@ class Step:
     def wiring(self) -> Wiring:
         """What the node type's own hooks are told."""
         return Wiring(self.params, self.known, frozenset(self.links), self.told)
+
+
+def handles_of(step: Step) -> list[Handle]:
+    """The handles that are linked to a step."""
+    values = [item for value in step.known.values() for item in (value if type(value) is list else [value])]
+    return [value for value in values if (wire := wire_of_value(value)) is not None and wire.handle]

@@ -29,12 +29,17 @@ def call(step: Step, value_of: Callable[[Link], Any], given: Callable[[type], An
         WrongOutput: when the node returned something else than it promised.
     """
     node_type = step.type
-    arguments = {name: list(value) if type(value) is list else value for name, value in step.params.items()}
+    # What is unused for every wanted output stays at its default, so it cannot matter.
+    arguments = {
+        name: list(value) if type(value) is list else value
+        for name, value in step.params.items()
+        if name in step.used
+    }
     for name, links in step.links.items():
         port = node_type.inputs.get(name)
         if name not in step.used:
-            arguments[name] = None if port is not None else node_type.params[name].default
-        elif port is None:
+            continue
+        if port is None:
             arguments[name] = _linked_param(node_type.params[name], value_of(links[0]))
         else:
             arguments[name] = _linked_port(port, [value_of(link) for link in links])

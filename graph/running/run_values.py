@@ -32,7 +32,9 @@ class Held:
 
     def sources(self, step: Step) -> set[str]:
         """The nodes that have to run before a step can."""
-        found = {self.origin(link).node for name in step.used for link in step.links[name]}
+        found = {
+            self.origin(link).node for name in step.used & step.links.keys() for link in step.links[name]
+        }
         return {id for id in found if self._steps[id].status == RUN and self._steps[id].folded is None}
 
     def has(self, link: Link) -> bool:

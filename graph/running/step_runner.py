@@ -18,7 +18,7 @@ from graph.context import Cancelled, Environment, OutputFolder, Progress, RunRec
 from graph.events import Reporter
 from graph.planning.plan import Plan
 from graph.planning.record import prompts_and_numbers, record
-from graph.planning.step import Step
+from graph.planning.step import Step, handles_of
 from graph.problems import sentence
 from graph.running.call import call
 from graph.running.run_values import Held
@@ -132,7 +132,7 @@ class Performer:
 
     def _take_what_is_there(self, step: Step) -> None:
         """Another node of this run may have made one of the outputs in the meantime."""
-        if step.type.uses is None or step.type.effects:
+        if step.type.unused is None or step.type.effects:
             return
         for port in step.wanted:
             value = self.setting.results.get(step.keys[port], self.reporter.warns_of(step.id))
@@ -143,7 +143,7 @@ class Performer:
     @contextmanager
     def _devices(self, step: Step) -> Iterator[None]:
         """One heavy computation per device at a time, in the whole process."""
-        names = {value.device for value in step.known.values() if hasattr(value, "device")}
+        names = {handle.device for handle in handles_of(step)}
         with ExitStack() as locks:
             for name in sorted(names):
                 lock = _device_locks[name]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graph.planning.step import Step
-from graph.types import WireType
+from graph.types import Handle, WireType
 from graph.values.arrays import summarise
 
 Told = dict[str, dict[str, Any]]
@@ -33,10 +33,10 @@ def thumbnail(value: Any, wire: WireType) -> dict[str, str]:
         return {}
 
 
-def _described(handle: Any) -> str:
+def _described(handle: Handle) -> str:
     """What a handle says of itself to people; "" where it says nothing, or no longer can."""
     try:
-        return str(getattr(handle, "description", ""))
+        return handle.description
     except (ValueError, OSError):
         return ""
 

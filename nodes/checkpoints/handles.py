@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nodes import encoders, systems
 from nodes.checkpoints import inspect
 from nodes.checkpoints.inspect import Part
 from nodes.checkpoints.locate import Checkpoint
@@ -47,7 +48,18 @@ class Origin:
         """The part in the first of these folders."""
         return inspect.read_part(self.checkpoint, names, self.placement.dtype)
 
-    def fields(self, part: Part, *files: Path | None, facts: tuple[object, ...] = ()) -> dict[str, Any]:
+    @property
+    def code(self) -> tuple[str, ...]:
+        """The module of the system, which its UNet and its autoencoder are made by."""
+        return (systems.module_of(self.system),) if self.system in systems.NAMES else ()
+
+    def fields(
+        self,
+        part: Part,
+        *files: Path | None,
+        facts: tuple[object, ...] = (),
+        code: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
         """The fields of every handle; its results depend on `files` (those that are) and `facts`, too."""
         every = (*part.files, *(file for file in files if file is not None))
         return {
@@ -64,6 +76,7 @@ class Origin:
             "fingerprint": inspect.fingerprint(self.checkpoint, every, *facts),
             "config": part.config,
             "recommended": self.recommended,
+            "code": code,
             "describe": _describe,
         }
 
@@ -86,7 +99,8 @@ def text_encoder(origin: Origin) -> TextEncoder:
     folders = [folder, *filter(None, [origin.checkpoint.find("tokenizer_2")])]
     files = [file for each in folders for file in _tokenizer_files(origin.checkpoint, each)]
     origin.checkpoint.find("vocabulary.txt")  # read when a prompt is; a link that leads out is refused here
-    return TextEncoder(**origin.fields(part, *files), tokenizer=folder)
+    code = tuple(filter(None, [encoders.module_of(part.config)]))
+    return TextEncoder(**origin.fields(part, *files, code=code), tokenizer=folder)
 
 
 def _tokenizer_files(checkpoint: Checkpoint, folder: Path) -> list[Path]:
@@ -134,7 +148,9 @@ def unet(origin: Origin, folder: str) -> UNet:
     inspect.check_unet(part, channels)
     files = (path, *(file for file, _ in others.values()))
     return UNet(
-        **origin.fields(part, *files, facts=(factor, channels, *_unwritten(path, scheduler))),
+        **origin.fields(
+            part, *files, facts=(factor, channels, *_unwritten(path, scheduler)), code=origin.code
+        ),
         scheduler=scheduler,
         others={name: config for name, (_, config) in others.items()},
         latent_channels=channels,
@@ -147,7 +163,7 @@ def movq(origin: Origin) -> MoVQ:
     """The image autoencoder."""
     factor, channels = inspect.latent_facts(origin.checkpoint)
     return MoVQ(
-        **origin.fields(origin.read(*inspect.MOVQ)),
+        **origin.fields(origin.read(*inspect.MOVQ), code=origin.code),
         latent_channels=channels,
         latent_factor=factor,
         preview=inspect.latent_preview(origin.recommended, channels),

@@ -21,4 +21,4 @@ def read(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:  # noq
     return encoded.text_embeds, encoded.last_hidden_state
 
 
-CLIP = Encoder(text_encoder, open_tokenizer, read)
+ENCODER = Encoder(text_encoder, open_tokenizer, read)

@@ -83,4 +83,4 @@ def read(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return model(ids, mask)
 
 
-MULTILINGUAL_CLIP = Encoder(build, tokenizer, read)
+ENCODER = Encoder(build, tokenizer, read)

@@ -72,4 +72,4 @@ def read(model: Any, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return hidden.float().sum(dim=1) / mask.sum(dim=1, keepdim=True), hidden
 
 
-T5 = Encoder(build, tokenizer, read, wide=WIDE, blocks="encoder.block", reads_nothing=False)
+ENCODER = Encoder(build, tokenizer, read, wide=WIDE, blocks="encoder.block", reads_nothing=False)

@@ -107,4 +107,4 @@ def _part(config: Mapping[str, Any], name: str, where: str) -> Mapping[str, Any]
     return part
 
 
-TWO_ENCODERS = Encoder(build, tokenizer, read, wide=t5.WIDE)
+ENCODER = Encoder(build, tokenizer, read, wide=t5.WIDE)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from graph.node import Progress, Wanted, node
+from graph.node import Progress, Required, Wanted, node
 from nodes.params import Copies, Dice, Guidance, Steps
 from nodes.parts import ImageEncoder, Prior
 from nodes.sampling import prior_loop
@@ -15,12 +15,12 @@ from nodes.wires import ImageEmbeds, TextEmbeds
     group="Kandinsky",
     resolve=prior_loop.recommended,
     check=prior_loop.check,
-    uses=prior_loop.uses,
+    unused=prior_loop.unused,
     facts=prior_loop.facts,
 )
 def prior(
-    prior: Annotated[Prior, "The network that imagines pictures."],
-    positive: Annotated[TextEmbeds, "The prompt."],
+    prior: Annotated[Prior | None, Required(), "The network that imagines pictures."] = None,
+    positive: Annotated[TextEmbeds | None, Required(), "The prompt."] = None,
     negative: Annotated[TextEmbeds | None, "What the picture should not be like."] = None,
     image_encoder: Annotated[
         ImageEncoder | None, "Needed for negative_image_embeds where there is no negative prompt."
@@ -38,7 +38,6 @@ def prior(
 
     The negative image embeds are those of the negative prompt, or of an empty picture where none is linked.
     """
-    assert steps is not None and guidance is not None  # resolved while planning
     request = Request(steps, guidance, seed, images_per_prompt)
     return prior_loop.run_prior(
         prior, positive, negative, image_encoder, noise, None, request, wanted, progress

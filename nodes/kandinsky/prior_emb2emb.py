@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from graph.node import Progress, Range, Wanted, node
+from graph.node import Progress, Range, Required, Wanted, node
 from nodes.params import Copies, Dice, Guidance, Steps
 from nodes.parts import ImageEncoder, Prior
 from nodes.sampling import prior_loop
@@ -15,13 +15,17 @@ from nodes.wires import ImageEmbeds, TextEmbeds
     group="Kandinsky",
     resolve=prior_loop.recommended,
     check=prior_loop.check,
-    uses=prior_loop.uses,
+    unused=prior_loop.unused_from_image,
     facts=prior_loop.facts,
 )
 def prior_emb2emb(
-    prior: Annotated[Prior, "The network that imagines pictures."],
-    positive: Annotated[TextEmbeds, "The prompt."],
-    image: Annotated[ImageEmbeds, "What to start from: the image embeds of a picture, or of another prior."],
+    prior: Annotated[Prior | None, Required(), "The network that imagines pictures."] = None,
+    positive: Annotated[TextEmbeds | None, Required(), "The prompt."] = None,
+    image: Annotated[
+        ImageEmbeds | None,
+        Required(),
+        "What to start from: the image embeds of a picture, or of another prior.",
+    ] = None,
     negative: Annotated[TextEmbeds | None, "What the picture should not be like."] = None,
     image_encoder: Annotated[
         ImageEncoder | None, "Needed for negative_image_embeds where there is no negative prompt."
@@ -41,7 +45,6 @@ def prior_emb2emb(
     progress: Progress,
 ) -> PriorOutput:
     """Lead what a picture means towards a prompt: the embeds of a picture like it, as the prompt says."""
-    assert steps is not None and guidance is not None  # resolved while planning
     request = Request(steps, guidance, seed, images_per_prompt, strength)
     return prior_loop.run_prior(
         prior, positive, negative, image_encoder, noise, image, request, wanted, progress

@@ -9,11 +9,9 @@ from graph.node import Choices, Progress, Range, Wiring, node
 from nodes.facts import of_latents
 from nodes.params import LONGEST_SIDE, MOST_STEPS, Copies, Dice, Guidance, Steps
 from nodes.parts import UNet
-from nodes.sampling.denoise_checks import INPUTS, NEGATIVES, complaints
+from nodes.sampling.denoise_checks import NEGATIVES, complaints
 from nodes.sampling.guidance import is_guided
 from nodes.wires import DepthHint, ImageEmbeds, Latents, Mask, TextEmbeds
-
-PARAMS = ("width", "height", "steps", "guidance", "scheduler", "strength", "start_step", "end_step", "seed")
 
 
 def _recommended(wiring: Wiring) -> Mapping[str, Any]:
@@ -25,10 +23,9 @@ def _recommended(wiring: Wiring) -> Mapping[str, Any]:
     return {name: unet.recommended.get(name) for name in (*sizes, "steps", "guidance", "scheduler")}
 
 
-def _uses(port: str, wiring: Wiring) -> Iterable[str]:  # noqa: ARG001 (there is one port)
+def _unused(port: str, wiring: Wiring) -> Iterable[str]:  # noqa: ARG001 (there is one port)
     """Without guidance the negatives take no part."""
-    unused = set() if is_guided(wiring) else NEGATIVES
-    return [name for name in ("unet", *INPUTS, *PARAMS, "images_per_prompt") if name not in unused]
+    return () if is_guided(wiring) else NEGATIVES
 
 
 @node(
@@ -36,7 +33,7 @@ def _uses(port: str, wiring: Wiring) -> Iterable[str]:  # noqa: ARG001 (there is
     group="Kandinsky",
     resolve=_recommended,
     check=complaints,
-    uses=_uses,
+    unused=_unused,
     facts=of_latents,
 )
 def unet_denoise(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from nodes.systems import SYSTEMS
+from nodes.systems import system_of
 
 if TYPE_CHECKING:
     import torch
@@ -116,7 +116,7 @@ class Predictor:
         """The network for a run through `times`."""
         import torch
 
-        system, dtype = SYSTEMS[unet.system], getattr(torch, unet.dtype)
+        system, dtype = system_of(unet.system), getattr(torch, unet.dtype)
         halves = [half for half in (task.negative, task.positive) if half is not None]
         arrays = {
             name: torch.cat([torch.tensor(half[name], device=unet.device).to(dtype) for half in halves])
@@ -146,7 +146,7 @@ class Predictor:
 
 
 def _warn_without_grey(unet: UNet, task: Task, progress: Progress) -> None:
-    if unet.variant == "inpaint" and SYSTEMS[unet.system].grey and not task.masked:
+    if unet.variant == "inpaint" and system_of(unet.system).grey and not task.masked:
         progress.warn(
             "the latents show the picture without grey in the part that is repainted, which this network was "
             "trained with; link the mask to MoVQ encode, too"

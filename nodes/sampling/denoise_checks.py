@@ -9,7 +9,7 @@ from graph.node import Complaint, Wiring
 from nodes.facts import misfits
 from nodes.parts import UNet
 from nodes.sampling.guidance import is_guided
-from nodes.systems import SYSTEMS
+from nodes.systems import NAMES, system_of
 
 NEGATIVES = {"negative_image_embeds", "negative_text_embeds"}
 VARIANTS: dict[str, tuple[str, ...]] = {  # variant -> what it needs as well
@@ -29,14 +29,14 @@ def complaints(wiring: Wiring) -> Iterator[Complaint]:
     """Everything that can be said before the run."""
     unet = wiring.values.get("unet")
     if isinstance(unet, UNet):
-        if unet.system not in SYSTEMS:
-            expected = f"a UNet of {', '.join(SYSTEMS)}"
+        if unet.system not in NAMES:
+            expected = f"a UNet of {', '.join(NAMES)}"
             yield Complaint("unet", f"Kandinsky {unet.system} cannot be denoised yet", expected)
             return
         yield from _inputs(unet, wiring)
-        widths = SYSTEMS[unet.system].widths(unet.config)
+        widths = system_of(unet.system).widths(unet.config)
         yield from misfits(wiring, unet.system, widths, "UNet", *INPUTS)
-        chosen, known = wiring.params.get("scheduler"), SYSTEMS[unet.system].schedulers
+        chosen, known = wiring.params.get("scheduler"), system_of(unet.system).schedulers
         if chosen is not None and chosen not in known:
             expected = "one of " + ", ".join(known)
             yield Complaint("scheduler", f"{chosen!r} is not for Kandinsky {unet.system}", expected)
@@ -49,7 +49,7 @@ def complaints(wiring: Wiring) -> Iterator[Complaint]:
 
 def _inputs(unet: UNet, wiring: Wiring) -> Iterator[Complaint]:
     """Inputs that are missing, and inputs that mean nothing here."""
-    system = SYSTEMS[unet.system]
+    system = system_of(unet.system)
     needed = (*system.needs, *VARIANTS[unet.variant])
     article = "an" if unet.variant == "inpaint" else "a"
     kind = f"{article} {unet.variant} checkpoint of Kandinsky {unet.system}"

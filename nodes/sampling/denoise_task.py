@@ -10,7 +10,7 @@ from nodes.batches import check_room, count_rows, spread
 from nodes.parts import UNet
 from nodes.sampling.denoise_checks import NEGATIVES
 from nodes.sampling.latent_sizes import latent_size, pad_edges, round_up, unet_multiple
-from nodes.systems import SYSTEMS
+from nodes.systems import system_of
 from nodes.systems.system import IMAGE
 from nodes.wires import DepthHint, Latents, Mask
 
@@ -98,7 +98,7 @@ def prepare(
     if start is not None:
         high, wide = (round_up(side, multiple) for side in start.shape[2:])
     check_room("the latents", (count, unet.latent_channels, high, wide))
-    positive, negative = SYSTEMS[unet.system].paired(
+    positive, negative = system_of(unet.system).paired(
         _in_rows(_condition(unet, given, ""), count, copies),
         _in_rows(_condition(unet, given, "negative_"), count, copies) if guided else None,
     )
@@ -126,7 +126,7 @@ def _in_rows(arrays: Mapping[str, Array | None], count: int, copies: int) -> dic
 
 def _condition(unet: UNet, given: Mapping[str, Any], sign: str) -> Mapping[str, Array]:
     """The arrays that condition the UNet; with the sign "negative_" those that guidance leads away from."""
-    system = SYSTEMS[unet.system]
+    system = system_of(unet.system)
     found = {}
     for name in system.arrays:
         port = f"{sign}{'image_embeds' if name in IMAGE else 'text_embeds'}"
@@ -159,7 +159,7 @@ def _keep(mask: Mask | None, unet: UNet, size: tuple[int, int], latents: tuple[i
         return None
     wide, high = latents
     pixels = pad_edges(resize_mask(mask.mask, *size), high * unet.latent_factor, wide * unet.latent_factor)
-    return keep_mask(pixels, wide, high, shrink=not SYSTEMS[unet.system].grey)[:, None]
+    return keep_mask(pixels, wide, high, shrink=not system_of(unet.system).grey)[:, None]
 
 
 def _hint(
@@ -201,7 +201,7 @@ def _check_fit(unet: UNet, values: list[Any]) -> None:
             )
         if isinstance(value, Latents) and value.masked:
             _check_masked(unet)
-        widths = SYSTEMS[unet.system].widths(unet.config)
+        widths = system_of(unet.system).widths(unet.config)
         for name, shape in value.shapes.items():
             if shape[-1] != widths.get(name, shape[-1]):
                 raise ValueError(
@@ -212,7 +212,7 @@ def _check_fit(unet: UNet, values: list[Any]) -> None:
 
 def _check_masked(unet: UNet) -> None:
     """Raise ValueError unless this UNet takes latents that are grey where the picture is repainted."""
-    if unet.variant != "inpaint" or not SYSTEMS[unet.system].grey:
+    if unet.variant != "inpaint" or not system_of(unet.system).grey:
         raise ValueError(
             f"these latents were encoded with a mask and lack what is under it, which a {unet.variant} UNet "
             f"of Kandinsky {unet.system} must see; link no mask to MoVQ encode"

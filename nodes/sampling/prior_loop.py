@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from graph.node import Complaint, Progress, Wanted, Wiring
 from nodes.facts import Fact, misfits
@@ -14,6 +14,9 @@ from nodes.wires import ImageEmbeds, TextEmbeds
 
 if TYPE_CHECKING:
     from nodes.wires import Array
+
+
+T = TypeVar("T")
 
 
 class PriorOutput(NamedTuple):
@@ -27,8 +30,8 @@ class PriorOutput(NamedTuple):
 class Request:
     """What a person asks of a prior node."""
 
-    steps: int
-    guidance: float
+    steps: int | None
+    guidance: float | None  # null where nothing is guided
     seed: int
     copies: int  # rows made of each row
     strength: float = 1.0
@@ -63,26 +66,28 @@ def facts(wiring: Wiring) -> Mapping[str, Fact]:
     return dict.fromkeys(PriorOutput._fields, made)
 
 
-def uses(port: str, wiring: Wiring) -> Iterable[str]:
-    """The inputs and params that an output depends on.
+def unused(port: str, wiring: Wiring) -> Iterable[str]:
+    """The inputs and params that do not matter for an output of `prior`.
 
     Without a negative prompt the negative is a constant of the image encoder, and stays in the cache.
     """
-    if port == "negative_image_embeds":
-        if "negative" not in wiring.linked:
-            return ("image_encoder",)
-        left_out = {"image_encoder", "guidance"}
-    else:
-        left_out = {"image_encoder"} | (set() if is_guided(wiring) else {"negative"})
-    every = ("prior", "positive", "negative", "image", "noise", "strength", "image_encoder")
-    return [
-        name for name in (*every, "steps", "guidance", "seed", "images_per_prompt") if name not in left_out
-    ]
+    if port == "image_embeds":
+        return ("image_encoder",) if is_guided(wiring) else ("image_encoder", "negative")
+    if "negative" in wiring.linked:
+        return ("image_encoder", "guidance")
+    sampled = ("prior", "positive", "negative", "noise")
+    return (*sampled, "steps", "guidance", "seed", "images_per_prompt")
+
+
+def unused_from_image(port: str, wiring: Wiring) -> Iterable[str]:
+    """The same for `prior_emb2emb`."""
+    constant = port == "negative_image_embeds" and "negative" not in wiring.linked
+    return (*unused(port, wiring), "image", "strength") if constant else unused(port, wiring)
 
 
 def run_prior(
-    prior: Prior,
-    positive: TextEmbeds,
+    prior: Prior | None,
+    positive: TextEmbeds | None,
     negative: TextEmbeds | None,
     image_encoder: ImageEncoder | None,
     noise: ImageEmbeds | None,
@@ -99,14 +104,15 @@ def run_prior(
 
     passes = {}
     if "image_embeds" in wanted:
-        away = (negative or positive.of_the_empty_prompt()) if request.guidance > 1 else None
-        passes["image_embeds"] = Pass(positive, away)
+        text = needed(positive, "positive")
+        is_guided = needed(request.guidance, "guidance") > 1
+        passes["image_embeds"] = Pass(text, (negative or text.of_the_empty_prompt()) if is_guided else None)
     if "negative_image_embeds" in wanted and negative is not None:
         # Guidance from the negative prompt to itself would change nothing.
         passes["negative_image_embeds"] = Pass(negative, None)
     made: dict[str, Any] = {}
     if passes:
-        found = sample(prior, list(passes.values()), noise, image, request, progress)
+        found = sample(needed(prior, "prior"), list(passes.values()), noise, image, request, progress)
         made = dict(zip(passes, found, strict=True))
     if "negative_image_embeds" in wanted and negative is None:
         if image_encoder is None:
@@ -116,6 +122,13 @@ def run_prior(
             )
         made["negative_image_embeds"] = zero_image_embeds(image_encoder, progress)
     return PriorOutput(made.get("image_embeds"), made.get("negative_image_embeds"))  # type: ignore[arg-type]
+
+
+def needed(value: T | None, name: str) -> T:
+    """A value that a run always has; somebody who calls the node directly may have left it out."""
+    if value is None:
+        raise ValueError(f"{name} is needed here; only a workflow's run fills it in")
+    return value
 
 
 class Pass(NamedTuple):
@@ -145,12 +158,13 @@ def sample(
     _check_fit(handle, [*texts, *filter(None, (noise, image))])
     batches = {f"prompt {i + 1}": text for i, text in enumerate(texts)}
     count = count_rows(request.copies, noise, **batches, image=image)
-    first = first_step(request.steps, request.strength) if image is not None else 0
+    steps = needed(request.steps, "steps")
+    first = first_step(steps, request.strength) if image is not None else 0
     start = None if image is None else spread(image.image_embeds, count, request.copies)
-    if start is not None and first == request.steps:
+    if start is not None and first == steps:
         return [ImageEmbeds(start, handle.system) for _ in passes]
     chosen = None if noise is None else spread(noise.image_embeds, count, request.copies)
-    made = _run(handle, passes, texts, count, start, chosen, first, request, progress)
+    made = _run(handle, passes, texts, count, start, chosen, range(first, steps), request, progress)
     return [ImageEmbeds(embeds, handle.system) for embeds in made]
 
 
@@ -161,7 +175,7 @@ def _run(
     count: int,
     start: Array | None,
     noise: Array | None,
-    first: int,
+    numbers: range,
     request: Request,
     progress: Progress,
 ) -> Sequence[Array]:
@@ -172,9 +186,9 @@ def _run(
     from nodes.schedulers.choose import scheduler
     from nodes.weights.residency import opened
 
-    device, dtype, steps = handle.device, getattr(torch, handle.dtype), request.steps
+    device, dtype = handle.device, getattr(torch, handle.dtype)
     schedule = scheduler(handle.scheduler)
-    run = schedule.start(steps)
+    run = schedule.start(numbers.stop)
     generators = dice(request.seed, count)
     shape = (handle.embedding_dim,)
     with opened(handle) as model, torch.inference_mode():
@@ -185,16 +199,18 @@ def _run(
         x = torch.tensor(noise, device=device) if noise is not None else roll(generators, shape, device)
         if start is not None:
             clean = model.normalise(torch.tensor(start, device=device))
-            x = schedule.add_noise(clean, x, run.timesteps[first])
+            x = schedule.add_noise(clean, x, run.timesteps[numbers.start])
         x = x.repeat(len(passes), 1)
-        for i in range(first, steps):
+        for i in numbers:
             both = torch.cat([x, x[:guided]]).to(dtype)
             output = model.step(both, run.timesteps[i], prefix).float()
             output, away = output[: len(x)], output[len(x) :]
-            output = torch.cat([away + request.guidance * (output[:guided] - away), output[guided:]])
+            if guided:
+                weight = needed(request.guidance, "guidance")
+                output = torch.cat([away + weight * (output[:guided] - away), output[guided:]])
             drawn = roll(generators, shape, device).repeat(len(passes), 1) if run.noisy(i) else None
             x = run.step(i, output, x, drawn)
-            progress.step(i - first + 1, steps - first)
+            progress.step(i - numbers.start + 1, len(numbers))
         made = model.denormalise(x).cpu().numpy()
     return np.split(made, len(passes))
 

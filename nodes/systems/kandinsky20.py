@@ -37,7 +37,7 @@ def autoencoder(config: Config) -> nn.Module:
     return KLAutoencoder(KLConfig.read(config))
 
 
-KANDINSKY_20 = System(
+SYSTEM = System(
     name="2.0",
     arrays=("text_embeds", "hidden_states"),
     widths=widths,

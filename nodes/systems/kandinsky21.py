@@ -15,7 +15,7 @@ def widths(config: Config) -> Mapping[str, Any]:
     return {"image_embeds": size, "text_embeds": size, "hidden_states": config.get("encoder_hid_dim")}
 
 
-KANDINSKY_21 = System(
+SYSTEM = System(
     name="2.1",
     arrays=("image_embeds", "text_embeds", "hidden_states"),
     widths=widths,

@@ -30,7 +30,7 @@ def movq(config: Config) -> nn.Module:
     return MoVQ(MoVQConfig.read(config))
 
 
-KANDINSKY_22 = System(
+SYSTEM = System(
     name="2.2",
     arrays=("image_embeds",),
     widths=widths,

@@ -74,7 +74,7 @@ def ahead(model: Any, condition: Any, times: Sequence[int]) -> Any:
     return model.ahead(condition, times)
 
 
-KANDINSKY_3 = System(
+SYSTEM = System(
     name="3",
     arrays=("hidden_states", "attention_mask"),
     widths=widths,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nodes.encoders import encoder_of, transformers_networks
 from nodes.files import tensors
 from nodes.parts import DepthEstimator, Handle, ImageEncoder, MoVQ, Prior, TextEncoder, UNet
-from nodes.systems import SYSTEMS
+from nodes.systems import system_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,9 +45,9 @@ def _build(handle: Handle, where: str) -> nn.Module:
 
             return PriorTransformer(PriorConfig.read(handle.config))
         if isinstance(handle, UNet):
-            return SYSTEMS[handle.system].unet(handle.config)
+            return system_of(handle.system).unet(handle.config)
         if isinstance(handle, MoVQ):
-            return SYSTEMS[handle.system].autoencoder(handle.config)
+            return system_of(handle.system).autoencoder(handle.config)
     raise TypeError(f"{type(handle).__name__} names no network")
 
 

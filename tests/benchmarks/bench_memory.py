@@ -29,7 +29,7 @@ from nodes.encoders import multilingual_clip
 from nodes.encoders import transformers_networks as encoders
 from nodes.encoders.encoder import Encoder
 from nodes.encoders.t5 import T5
-from nodes.encoders.two_encoders import TWO_ENCODERS, TwoEncoders
+from nodes.encoders.two_encoders import ENCODER, TwoEncoders
 from nodes.networks import prior_transformer
 from nodes.networks.kl_autoencoder import KLAutoencoder, KLConfig
 from nodes.networks.movq import MoVQ, MoVQConfig
@@ -317,9 +317,7 @@ def two_encoders() -> Stage:
         return first, net.mt5.get_submodule("encoder")(input_ids=ids(2, 77))[0]
 
     config = {"multilingual_clip": XLM_R | {"numDims": 640}, "mt5": MT5_SMALL}
-    return Stage(
-        "text encode", "text encoder", lambda: TWO_ENCODERS.build(config, ""), run, encoder=TWO_ENCODERS
-    )
+    return Stage("text encode", "text encoder", lambda: ENCODER.build(config, ""), run, encoder=ENCODER)
 
 
 def unet20(channels: int, label: str, size: int) -> Stage:

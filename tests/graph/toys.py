@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from graph.node import Choices, File, OutputFolder, Progress, Range, RunRecord, Wanted, node
+from graph.node import Choices, File, OutputFolder, Progress, Range, Required, RunRecord, Wanted, node
 from graph.node import Storable as Storable
 from graph.nodetypes.catalogue import Catalogue
 from graph.types import T, wire
@@ -31,6 +31,9 @@ class Toy:
 class ToyHandle:
     name: str
     device: str = "cpu"
+
+    code: tuple[str, ...] = ()
+    description: str = ""
 
     @property
     def cache_key(self) -> str:
@@ -140,9 +143,11 @@ def total(toys: list[Toy], *, weights: Annotated[list[float], Range(-10, 10)] = 
 @node(
     title="Split",
     group="Toy",
-    uses=lambda port, _: ("toy", "at") if port == "low" else ("other",),
+    unused=lambda port, _: ("other",) if port == "low" else ("toy", "at"),
 )
-def split(toy: Toy | None, other: Toy | None = None, *, at: int = 2, wanted: Wanted) -> Split:
+def split(
+    toy: Annotated[Toy | None, Required()] = None, other: Toy | None = None, *, at: int = 2, wanted: Wanted
+) -> Split:
     """Two outputs that depend on different inputs."""
     calls.extend(sorted(wanted))
     low = Toy(toy.numbers[:at]) if "low" in wanted and toy is not None else None

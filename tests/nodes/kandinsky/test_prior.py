@@ -15,7 +15,6 @@ from nodes.kandinsky.prior_emb2emb import prior_emb2emb
 from nodes.kandinsky.text_encode import text_encode
 from nodes.kandinsky.zero_embeds import zero_embeds
 from nodes.load.load_kandinsky2 import PriorParts
-from nodes.sampling import prior_loop
 from nodes.weights.residency import residency
 from nodes.wires import Image, ImageEmbeds, TextEmbeds
 from tests.nodes import tiny
@@ -206,10 +205,14 @@ def test_interpolate_refuses_what_does_not_fit() -> None:
 
 def test_the_zero_embed_depends_on_the_image_encoder_alone() -> None:
     linked = frozenset({"prior", "positive", "image_encoder"})
-    uses = set(prior_loop.uses("negative_image_embeds", Wiring({"guidance": 4.0}, {}, linked)))
-    assert uses == {"image_encoder"}
-    uses = set(prior_loop.uses("negative_image_embeds", Wiring({"guidance": 4.0}, {}, linked | {"negative"})))
+
+    def used(port: str, guidance: float, linked: frozenset[str], stage: Any = prior) -> frozenset[str]:
+        found: frozenset[str] = stage.node_type.used_for(port, Wiring({"guidance": guidance}, {}, linked))
+        return found
+
+    assert used("negative_image_embeds", 4.0, linked) == {"image_encoder"}
+    assert used("negative_image_embeds", 4.0, linked, prior_emb2emb) == {"image_encoder"}
+    uses = used("negative_image_embeds", 4.0, linked | {"negative"})
     assert {"negative", "seed", "steps"} < uses
     assert not {"image_encoder", "guidance"} & uses
-    uses = set(prior_loop.uses("image_embeds", Wiring({"guidance": 1.0}, {}, linked | {"negative"})))
-    assert not {"negative", "image_encoder"} & uses
+    assert not {"negative", "image_encoder"} & used("image_embeds", 1.0, linked | {"negative"})

@@ -26,7 +26,7 @@ from nodes.load.load_kandinsky2 import DecoderParts
 from nodes.networks.unet20 import TextUNetConfig
 from nodes.sampling.denoise_checks import complaints
 from nodes.schedulers.choose import scheduler as choose
-from nodes.systems.kandinsky20 import KANDINSKY_20
+from nodes.systems import kandinsky20
 from nodes.weights.open_network import open_network
 from nodes.weights.residency import Residency, residency
 from nodes.wires import Image, ImageEmbeds, Latents, Mask, TextEmbeds
@@ -341,7 +341,7 @@ def test_the_real_unets_are_known_by_their_tensors() -> None:
     for channels in (4, 9):
         config = {**original20.UNET, "in_channels": channels}
         with torch.device("meta"):
-            state = KANDINSKY_20.unet(config).state_dict()
+            state = kandinsky20.unet(config).state_dict()
         stated = text_unet_config({name: tuple(tensor.shape) for name, tensor in state.items()})
         assert TextUNetConfig.read(stated) == TextUNetConfig.read(config)
 
