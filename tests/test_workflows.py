@@ -1,6 +1,9 @@
 """The templates in workflows/: well-formed, explained, and each runs on tiny random checkpoints."""
 
+import sys
+import threading
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,10 @@ from graph.context import Environment
 from graph.events import Event
 from graph.files.allowed import Files
 from graph.nodetypes.catalogue import installed
+from graph.planning.digest import code_of, code_of_function
 from graph.planning.plan import check
+from graph.planning.step import Step, handles_of
+from graph.running.call import call
 from graph.workflow.file import Workflow, load, save
 from graph.workflow.overrides import override
 from nodes.miniature.judge.thumbnails import LONGEST_SIDE, templates, thumbnail
@@ -70,7 +76,39 @@ def small(template: str, workflow: Workflow, root: Path) -> dict[str, Any]:
     return inputs | {name if sized else f"denoise.{name}": value for name, value in size.items()}
 
 
-def test_a_template_runs_and_all_of_it_is_kept(template: str, root: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def uncounted(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """Node type -> the modules whose functions its runs execute, and that its keys leave out."""
+    found: dict[str, set[str]] = {}
+
+    def watched(step: Step, *more: Any) -> Any:
+        executed: set[str] = set()
+
+        def note(frame: FrameType, event: str, _: Any) -> None:
+            if event == "call" and frame.f_code.co_name != "<module>":
+                executed.add(str(frame.f_globals.get("__name__")))
+
+        threading.setprofile(note)
+        sys.setprofile(note)
+        try:
+            return call(step, *more)
+        finally:
+            sys.setprofile(None)
+            threading.setprofile(None)
+            counted = set(code_of_function(step.type.function).modules)
+            for handle in handles_of(step):
+                counted.update(*(code_of(module).modules for module in handle.code))
+            ours = {name for name in executed if name.partition(".")[0] in ("nodes", "ui")}
+            assert step.type.function.__module__ in ours
+            found.setdefault(step.type.id, set()).update(ours - counted)
+
+    monkeypatch.setattr("graph.running.step_runner.call", watched)
+    return found
+
+
+def test_a_template_runs_and_all_of_it_is_kept(
+    template: str, root: Path, tmp_path: Path, uncounted: dict[str, set[str]]
+) -> None:
     events: list[Event] = []
     program = graph.load(
         FOLDER / f"{template}.json",
@@ -86,6 +124,8 @@ def test_a_template_runs_and_all_of_it_is_kept(template: str, root: Path, tmp_pa
     for value in made.values():
         assert np.isfinite(value.image).all() and value.image.std() > 0.01
     assert list((tmp_path / "out").glob("*.png"))
+    assert len(uncounted) >= 3
+    assert not any(uncounted.values()), uncounted
 
     events.clear()
     residency.clear()

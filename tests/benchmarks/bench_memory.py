@@ -28,8 +28,8 @@ from nodes.conversion import original20
 from nodes.encoders import multilingual_clip
 from nodes.encoders import transformers_networks as encoders
 from nodes.encoders.encoder import Encoder
-from nodes.encoders.t5 import T5
-from nodes.encoders.two_encoders import ENCODER, TwoEncoders
+from nodes.encoders import t5, two_encoders
+from nodes.encoders.two_encoders import TwoEncoders
 from nodes.networks import prior_transformer
 from nodes.networks.kl_autoencoder import KLAutoencoder, KLConfig
 from nodes.networks.movq import MoVQ, MoVQConfig
@@ -288,9 +288,9 @@ def t5() -> Stage:
     return Stage(
         "text encode",
         "text encoder",
-        lambda: T5.build(UL2, ""),
+        lambda: t5.ENCODER.build(UL2, ""),
         lambda net: net.encoder(input_ids=ids(2, 128)),
-        T5,
+        t5.ENCODER,
     )
 
 
@@ -317,7 +317,13 @@ def two_encoders() -> Stage:
         return first, net.mt5.get_submodule("encoder")(input_ids=ids(2, 77))[0]
 
     config = {"multilingual_clip": XLM_R | {"numDims": 640}, "mt5": MT5_SMALL}
-    return Stage("text encode", "text encoder", lambda: ENCODER.build(config, ""), run, encoder=ENCODER)
+    return Stage(
+        "text encode",
+        "text encoder",
+        lambda: two_encoders.ENCODER.build(config, ""),
+        run,
+        encoder=two_encoders.ENCODER,
+    )
 
 
 def unet20(channels: int, label: str, size: int) -> Stage:
