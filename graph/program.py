@@ -9,6 +9,7 @@ from typing import Any
 
 from graph.cache.disk_tier import DiskCache, default_folder
 from graph.cache.memory_tier import MemoryCache
+from graph.cache.older import remove_older
 from graph.cache.results import MEMORY_LIMIT, Results
 from graph.context import Environment
 from graph.events import Listener
@@ -134,6 +135,8 @@ def assemble(
     listener: Listener | None = None,
 ) -> Program:
     """A workflow with everything it needs to run here; without `cache`, results stay in memory only."""
+    if cache is not None:
+        remove_older(cache)
     index = FingerprintIndex(cache / "fingerprints.sqlite") if cache is not None else None
     files = Files(workflow.folder, allow, workflow.assets, index, names=workflow.file_names)
     classes = {name: wire.python for name, wire in wire_types().items()}

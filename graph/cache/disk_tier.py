@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from graph.cache.layout import LAYOUT
 from graph.values.tensor_file import DamagedFile, pack, read_header, unpack
 
 Warn = Callable[[str], None]
@@ -25,6 +28,16 @@ DEFAULT_LIMIT = 20_000_000_000
 _KEY = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _ABANDONED_SECONDS = 3600
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """The installed versions of what computes most; no part of keys, which are the same on every machine."""
+    found = {}
+    for name in ("torch", "transformers"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def default_folder() -> Path:
@@ -45,7 +58,7 @@ class CacheInfo:
 
 
 class DiskCache:
-    """Values by key in a folder.
+    """Values by key in a folder, below a folder for the layout of keys and files.
 
     `classes` tells which Python class a type name stands for. `warn` is called with one sentence for each
     damaged file, and once for each reason why nothing can be written; who reads or writes may name another.
@@ -59,6 +72,7 @@ class DiskCache:
         warn: Warn = lambda _: None,
     ) -> None:
         self.folder = folder
+        self._results = folder / f"results-{LAYOUT}"
         self.classes: Mapping[str, Any] = {} if classes is None else classes
         self.limit_bytes = limit_bytes
         self.warn = warn
@@ -105,6 +119,12 @@ class DiskCache:
             self._remove_damaged(path, error, warn)
             return None
 
+    def warnings(self, key: str) -> tuple[str, ...]:
+        """What the run that made a value warned of."""
+        described = self.describe(key)
+        warnings = described["provenance"].get("warnings", ()) if described is not None else ()
+        return tuple(map(str, warnings)) if isinstance(warnings, list) else ()
+
     def write(
         self,
         key: str,
@@ -119,7 +139,8 @@ class DiskCache:
         disk is a warning.
         """
         path = self._path(key)
-        told = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **(provenance or {})}
+        created = {"created": datetime.now(UTC).isoformat(timespec="seconds"), **_versions()}
+        told = {**created, **(provenance or {})}
         try:
             data = pack(value, type_name, {"key": key, "provenance": json.dumps(told, default=str)})
         except (TypeError, ValueError, MemoryError):
@@ -156,7 +177,7 @@ class DiskCache:
     def _name(self, key: str) -> str:
         if not _KEY.fullmatch(key):
             raise ValueError(f"A cache key is 64 hexadecimal digits, not {key[:80]!r}.")
-        return f"{self.folder}{os.sep}{key[:2]}{os.sep}{key}.safetensors"
+        return f"{self._results}{os.sep}{key[:2]}{os.sep}{key}.safetensors"
 
     def _remove_damaged(self, path: Path, error: Exception, warn: Warn | None) -> None:
         (warn or self.warn)(f"The cached result {path} {error}; it is made anew.")
@@ -192,7 +213,7 @@ class DiskCache:
 
     def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
         """Every value's file; what a process left half-written an hour ago is removed on the way."""
-        for folder in _entries(self.folder):
+        for folder in _entries(self._results):
             if not _FOLDER.fullmatch(folder.name):
                 continue
             for entry in _entries(Path(folder.path)):

@@ -6,3 +6,8 @@ differently. Results lie in a folder that is named for it."""
 
 PRIVATE = "private-"
 """In front of the keys that are good in this process only: see `graph.planning.sources`."""
+
+
+def is_private(key: str) -> bool:
+    """Whether a key is good in this process only."""
+    return key.startswith(PRIVATE)

@@ -13,7 +13,7 @@ class MemoryCache:
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.bytes = 0
-        self._entries: OrderedDict[str, tuple[Any, int]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[Any, int, tuple[str, ...]]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -32,7 +32,13 @@ class MemoryCache:
             self._entries.move_to_end(key)
             return entry[0]
 
-    def put(self, key: str, value: Any, size: int) -> None:
+    def warnings(self, key: str) -> tuple[str, ...]:
+        """What the run that made a value warned of."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry[2] if entry is not None else ()
+
+    def put(self, key: str, value: Any, size: int, warnings: tuple[str, ...] = ()) -> None:
         """Store a value of `size` bytes, and let go of the least recently used until all fit.
 
         A value larger than the whole limit is not stored.
@@ -43,7 +49,7 @@ class MemoryCache:
         with self._lock:
             old = self._entries.pop(key, None)
             self.bytes += size - (old[1] if old else 0)
-            self._entries[key] = frozen, size
+            self._entries[key] = frozen, size, warnings
             while self.bytes > self.limit_bytes:
                 self.bytes -= self._entries.popitem(last=False)[1][1]
 

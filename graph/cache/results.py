@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from graph.cache.disk_tier import DiskCache, Warn
+from graph.cache.layout import is_private
 from graph.cache.memory_tier import MemoryCache
 from graph.values.arrays import size_of, summarise
 
@@ -30,7 +31,9 @@ class Results:
         """Whether there is a value under the key."""
         if self.memory.has(key):
             return True
-        return self.disk is not None and key not in self._unreadable and self.disk.has(key)
+        if self.disk is None or key in self._unreadable or is_private(key):
+            return False
+        return self.disk.has(key)
 
     def tier(self, key: str) -> str:
         """Where the value lies that would be used."""
@@ -42,13 +45,19 @@ class Results:
         `warn` is told what is wrong with the disk tier, here and below.
         """
         value = self.memory.get(key)
-        if value is None and self.disk is not None:
+        if value is None and self.disk is not None and not is_private(key):
             value = self.disk.read(key, warn)
             if value is None:
                 self._unreadable.add(key)
             else:
-                self.memory.put(key, value, size_of(value))
+                self.memory.put(key, value, size_of(value), self.disk.warnings(key))
         return value
+
+    def warnings(self, key: str) -> tuple[str, ...]:
+        """What the run that made a value warned of."""
+        if self.disk is None or is_private(key) or self.memory.has(key):
+            return self.memory.warnings(key)
+        return self.disk.warnings(key)
 
     def put(
         self,
@@ -58,9 +67,14 @@ class Results:
         provenance: Mapping[str, Any],
         warn: Warn | None = None,
     ) -> None:
-        """Keep a value in both tiers."""
-        self.memory.put(key, value, size_of(value))
-        if self.disk is not None and self.disk.write(key, value, type_name, provenance, warn):
+        """Keep a value in both tiers; one that is good in this process only, in memory.
+
+        `provenance` says where it comes from; its `warnings` are reported again where the value is reused.
+        """
+        self.memory.put(key, value, size_of(value), tuple(provenance.get("warnings", ())))
+        if self.disk is None or is_private(key):
+            return
+        if self.disk.write(key, value, type_name, provenance, warn):
             self._unreadable.discard(key)
 
     def summary(self, key: str, type_name: str, warn: Warn | None = None) -> dict[str, Any]:
@@ -68,5 +82,7 @@ class Results:
         value = self.memory.get(key)
         if value is not None:
             return summarise(value, type_name)
-        described = self.disk.describe(key, warn) if self.disk is not None else None
+        described = None
+        if self.disk is not None and not is_private(key):
+            described = self.disk.describe(key, warn)
         return {name: part for name, part in (described or {}).items() if name != "provenance"}

@@ -117,7 +117,7 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
             if isinstance(statement.value.value, str):
                 continue
-        elif _is_for_checkers(statement):
+        elif isinstance(statement, ast.If) and _is_for_checkers(statement):
             yield from _statements(statement.orelse)
             continue
         yield statement
@@ -128,7 +128,7 @@ def _merged(parts: Iterable[ast.expr]) -> Iterator[ast.expr]:
     text = ""
     for part in parts:
         if isinstance(part, ast.Constant):
-            text += part.value
+            text += str(part.value)
             continue
         if text:
             yield ast.Constant(text)
@@ -138,8 +138,8 @@ def _merged(parts: Iterable[ast.expr]) -> Iterator[ast.expr]:
         yield ast.Constant(text)
 
 
-def _is_for_checkers(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and _named(statement.test) == "TYPE_CHECKING"
+def _is_for_checkers(condition: ast.If) -> bool:
+    return _named(condition.test) == "TYPE_CHECKING"
 
 
 def _is_alias(statement: ast.stmt) -> bool:

@@ -45,6 +45,8 @@ class Plan:
     """By node id, every node after those it depends on."""
     outputs: Mapping[str, Link]
     """Interface name -> where its value comes from; without those that a muted node keeps from being made."""
+    changed: frozenset[str] = frozenset()
+    """The modules behind its keys whose files changed after this process started: those keys are private."""
 
     @property
     def statuses(self) -> dict[str, str]:
@@ -100,7 +102,10 @@ def _plan(
     linked = _linked(bound, workflow)
     in_order = order(bound, problems)
     rewired = rewire(in_order)
-    steps = _settle_all(in_order, rewired, Settler(environment, problems, linked, lenient))
+    look_again()
+    codes = Codes(environment.files.index)
+    settler = Settler(environment, problems, linked, lenient)
+    steps = _settle_all(in_order, rewired, settler, Namer(codes))
     if problems:
         raise InvalidWorkflow(problems)
     outputs = {}
@@ -109,7 +114,7 @@ def _plan(
         if target is not None and target.node not in rewired.skipped:
             outputs[name] = target
     _decide(steps, _wanted(steps, outputs, linked, to), cache)
-    return Plan(workflow, steps, outputs)
+    return Plan(workflow, steps, outputs, frozenset(codes.changed))
 
 
 def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str]]:
@@ -125,11 +130,8 @@ def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str
     return linked
 
 
-def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler) -> dict[str, Step]:
+def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler, namer: Namer) -> dict[str, Step]:
     steps: dict[str, Step] = {}
-    look_again()
-    codes = Codes(settler.environment.files.index)
-    namer = Namer(codes)
     for item in patiently(in_order):
         because = rewired.skipped.get(item.id)
         sleeps = because is not None or item.mode == "bypassed"

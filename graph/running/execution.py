@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from graph.events import Reporter
 from graph.planning.plan import REUSE, RUN, Plan
 from graph.planning.step import Step
 from graph.running.run_values import Held
-from graph.running.step_runner import Failure, Performer, Setting
+from graph.running.step_runner import Failure, Performer, Setting, warn_again
 from graph.running.summaries import tell_folded, tell_output, thumbnail
 from graph.types import WireType
 from graph.workflow.document import Link
@@ -131,6 +132,7 @@ class Execution:
             origin = next((results.tier(key) for key in known.values()), MEMORY)
             warn = self.reporter.warns_of(step.id)
             outputs = {name: self._tell_known(key, step.types[name], warn) for name, key in known.items()}
+            warn_again(self.reporter, step.id, chain.from_iterable(map(results.warnings, known.values())))
         self.reporter.emit("finished", node=step.id, seconds=0.0, **{"from": origin, "outputs": outputs})
 
     def _tell_known(self, key: str, wire: WireType, warn: Callable[[str], None]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from graph.cache.layout import is_private
 from graph.cache.results import Results
 from graph.context import Cancelled, Environment
 from graph.events import Listener, Reporter
@@ -96,6 +97,7 @@ class Run:
         try:
             made, known = self._plan(reporter)
             self.planned = made
+            _warn_of_changes(made, reporter)
         except InvalidWorkflow as invalid:
             reporter.emit("invalid", problems=[problem.as_dict() for problem in invalid.problems])
             raise
@@ -133,3 +135,16 @@ class Run:
                     return None
                 known[Link(step.id, port)] = value
         return known
+
+
+def _warn_of_changes(made: Plan, reporter: Reporter) -> None:
+    """Say once that files are not the code that runs, for the first node that it concerns."""
+    private = [id for id, step in made.steps.items() if any(map(is_private, step.keys.values()))]
+    if private:
+        first, *others = sorted(made.changed)
+        names = f"{first} and {len(others)} more" if others else first
+        message = (
+            f"the source of {names} changed after this process started: restart to use it; until then what "
+            f"depends on it is kept in memory only"
+        )
+        reporter.emit("warning", node=private[0], message=message)

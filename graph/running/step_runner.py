@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +106,7 @@ class Performer:
             start = time.perf_counter()
             outputs = call(step, self.held.get, given)
             seconds = time.perf_counter() - start
-        self._keep(step, outputs, seconds)
+        self._keep(step, outputs, seconds, given.warnings)
         if given.written:
             self.files[step.id] = given.written
         listening = self.reporter.listening
@@ -137,6 +137,7 @@ class Performer:
         for port in step.wanted:
             value = self.setting.results.get(step.keys[port], self.reporter.warns_of(step.id))
             if value is not None:
+                warn_again(self.reporter, step.id, self.setting.results.warnings(step.keys[port]))
                 self.held.put(step.id, port, value)
                 step.wanted -= {port}
 
@@ -159,9 +160,11 @@ class Performer:
         if self.setting.abandoned.is_set():
             raise Cancelled
 
-    def _keep(self, step: Step, outputs: Mapping[str, Any], seconds: float) -> None:
+    def _keep(self, step: Step, outputs: Mapping[str, Any], seconds: float, warnings: list[str]) -> None:
         self.check_abandoned()
         provenance = {"node": step.type.id, "version": step.type.version, "seconds": round(seconds, 3)}
+        if warnings:
+            provenance["warnings"] = warnings
         for port, value in outputs.items():
             self.held.put(step.id, port, value)
             if not step.type.effects:
@@ -197,17 +200,21 @@ class _Given:
         self._shown = 0.0
         self.written: list[Path] = []
         self.thumbnails: list[bytes] = []
+        self.warnings: list[str] = []
 
     def __call__(self, kind: type) -> Any:
         if kind is Progress:
             cancelled = self._performer.setting.cancelled
-            warn = self._performer.reporter.warns_of(self._step.id)
-            return Progress(cancelled, self._on_step, warn, self.thumbnails)
+            return Progress(cancelled, self._on_step, self._warn, self.thumbnails)
         if kind is OutputFolder:
             return OutputFolder(self._performer.setting.output, self.written, self._performer.check_abandoned)
         if kind is RunRecord:
             return self._performer.record(self._step.id)
         return self._performer.setting.environment if kind is Environment else self._step.wanted
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self._performer.reporter.warns_of(self._step.id)(message)
 
     def _on_step(self, number: int, total: int, preview: Callable[[], bytes] | None) -> None:
         reporter = self._performer.reporter
@@ -219,3 +226,9 @@ class _Given:
             self._shown = now
             extra["preview"] = base64.b64encode(preview()).decode("ascii")
         reporter.emit("progress", node=self._step.id, step=number, steps=total, **extra)
+
+
+def warn_again(reporter: Reporter, node: str, warnings: Iterable[str]) -> None:
+    """Report what the run that made a value warned of, for a node that reuses it."""
+    for message in dict.fromkeys(warnings):
+        reporter.emit("warning", node=node, message=message)

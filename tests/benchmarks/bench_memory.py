@@ -25,10 +25,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nodes.conversion import original20
-from nodes.encoders import multilingual_clip
+from nodes.encoders import multilingual_clip, t5, two_encoders
 from nodes.encoders import transformers_networks as encoders
 from nodes.encoders.encoder import Encoder
-from nodes.encoders import t5, two_encoders
 from nodes.encoders.two_encoders import TwoEncoders
 from nodes.networks import prior_transformer
 from nodes.networks.kl_autoencoder import KLAutoencoder, KLConfig

@@ -195,6 +195,15 @@ def fail(a: int, *, message: str = "it broke") -> int:
     raise ValueError(message)
 
 
+@node(title="Warn", group="Toy")
+def warn(a: int, *, message: str = "it is late", progress: Progress) -> int:
+    """Warns, twice the same."""
+    calls.append("warn")
+    progress.warn(message)
+    progress.warn(message)
+    return a
+
+
 steps_done = threading.Event()
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from graph.cache.disk_tier import DiskCache
 from graph.cache.memory_tier import MemoryCache
+from graph.cache.older import remove_older
 from graph.cache.results import MEMORY_LIMIT, Results
 from graph.context import Environment
 from graph.files.allowed import FileRefused, Files, FingerprintIndex, Privacy, models_folder
@@ -101,6 +102,7 @@ class Studio:
         self._allow = list(allow)
         self._libraries: dict[Path, Library] = {}
         classes = {name: wire.python for name, wire in wire_types().items()}
+        remove_older(places.cache)
         self._results = Results(MemoryCache(MEMORY_LIMIT), DiskCache(places.cache, classes))
 
     @cached_property

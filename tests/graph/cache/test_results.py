@@ -14,7 +14,10 @@ import numpy as np
 import pytest
 
 from graph.cache.disk_tier import DiskCache
+from graph.cache.layout import LAYOUT, PRIVATE
 from graph.cache.memory_tier import MemoryCache
+from graph.cache.older import remove_older
+from graph.cache.results import Results
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def test_keys_are_checked_before_they_are_names(disk: DiskCache, bad: str) -> No
 
 
 def file_of(disk: DiskCache, name: str) -> Path:
-    return disk.folder / name[:2] / f"{name}.safetensors"
+    return disk.folder / f"results-{LAYOUT}" / name[:2] / f"{name}.safetensors"
 
 
 def damage(data: bytes, how: str) -> bytes:
@@ -250,7 +253,7 @@ def test_info_and_clear_touch_only_what_is_the_cache_s(disk: DiskCache) -> None:
     disk.write(key(2), 3, "int")
     own = disk.folder / "notes.txt"
     own.write_text("mine")
-    other = disk.folder / key(1)[:2] / "model.safetensors"
+    other = disk.folder / f"results-{LAYOUT}" / key(1)[:2] / "model.safetensors"
     other.write_text("mine")
     assert disk.info().entries == 2
     assert disk.clear().entries == 2
@@ -338,3 +341,74 @@ def test_two_processes_share_a_folder(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
         assert process.exitcode == 0
+
+
+# What else is stored
+
+
+def test_the_header_says_when_it_was_made_and_with_what(disk: DiskCache) -> None:
+    disk.write(key(1), 1, "int", {"node": "add", "warnings": ["it is late"]})
+    described = disk.describe(key(1))
+    assert described is not None
+    provenance = described["provenance"]
+    assert provenance["created"].startswith("20") and provenance["created"].endswith("+00:00")
+    assert provenance["torch"].startswith("2.") and provenance["transformers"].startswith("5.")
+    assert provenance["node"] == "add"
+    assert disk.warnings(key(1)) == ("it is late",)
+    assert disk.warnings(key(2)) == ()
+
+
+def test_warnings_are_kept_in_both_tiers(disk: DiskCache) -> None:
+    first = Results(MemoryCache(1000), disk)
+    first.put(key(1), 1, "int", {"warnings": ["it is late"]})
+    assert first.warnings(key(1)) == ("it is late",)
+    second = Results(MemoryCache(1000), disk)
+    assert second.warnings(key(1)) == ("it is late",)
+    assert second.get(key(1)) == 1
+    assert second.memory.warnings(key(1)) == ("it is late",)
+
+
+def test_what_is_good_in_this_process_only_stays_in_memory(disk: DiskCache) -> None:
+    results, private = Results(MemoryCache(1000), disk), f"{PRIVATE}{key(1)}"
+    assert not results.has(private) and results.get(private) is None
+    results.put(private, 1, "int", {"warnings": ["it is late"]})
+    assert results.has(private) and results.get(private) == 1
+    assert results.summary(private, "int") == {"type": "int", "value": 1}
+    assert results.warnings(private) == ("it is late",)
+    assert disk.info().entries == 0
+    results.memory.clear()
+    assert results.summary(private, "int") == {} and results.warnings(private) == ()
+
+
+# Older layouts
+
+
+def test_results_of_older_layouts_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    name = f"{key(1)}.safetensors"
+    older = [tmp_path / key(1)[:2] / name, tmp_path / "results-2" / key(1)[:2] / name]
+    older.append(older[0].with_name(f"{key(1)}.1-abcd.tmp"))
+    others = [
+        tmp_path / f"results-{LAYOUT}" / key(1)[:2] / name,
+        tmp_path / f"results-{LAYOUT + 1}" / key(1)[:2] / name,
+        tmp_path / "results-2" / "notes.txt",
+        tmp_path / key(1)[:2] / "notes.txt",
+        tmp_path / "photos" / name,
+        tmp_path / "fingerprints.sqlite",
+    ]
+    for path in (*older, *others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(500_000))
+    said: list[str] = []
+    thread = remove_older(tmp_path, said.append)
+    assert thread is not None
+    thread.join()
+    assert said == [f"Freed 1.5 MB in {tmp_path}: results of an older version, which have no use any more."]
+    assert not any(path.exists() for path in older)
+    assert all(path.exists() for path in others)
+
+
+def test_there_is_nothing_to_remove_in_a_new_folder(tmp_path: Path) -> None:
+    assert remove_older(tmp_path) is None
+    assert remove_older(tmp_path / "nowhere") is None
+    DiskCache(tmp_path).write(key(1), 1, "int")
+    assert remove_older(tmp_path) is None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 
 from graph.node import Progress, node
 from graph.nodetypes.catalogue import Catalogue
+from graph.planning import digest, sources
 from graph.problems import InvalidWorkflow
 from graph.workflow.file import loads
 from tests.graph import toys
@@ -639,3 +642,67 @@ def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     assert ran.outputs == {"x": 12.0}
     (warning,) = ran.of("warning")
     assert "cannot be kept" in warning["message"]
+
+
+# What a reused node reports
+
+
+def test_a_reused_node_reports_its_warnings_again(tmp_path: Path) -> None:
+    nodes = {
+        "s": {"type": "start", "params": {"value": 1}},
+        "w": {"type": "warn", "inputs": {"a": "s.int"}},
+        "n": {"type": "add", "inputs": {"a": "w.int"}},
+    }
+    warning = ("w", "it is late")
+
+    def warnings(ran: Ran) -> list[tuple[str, str]]:
+        return [(event["node"], event["message"]) for event in ran.of("warning")]
+
+    first = Bench(tmp_path, disk=True)
+    assert warnings(first.run(nodes)) == [warning, warning]
+    again = first.run(nodes)
+    assert again.origins["w"] == "memory" and warnings(again) == [warning]
+    from_disk = Bench(tmp_path, disk=True).run(nodes)
+    assert from_disk.origins["w"] == "disk" and warnings(from_disk) == [warning]
+    nodes["n"] = {"type": "add", "inputs": {"a": "w.int"}, "params": {"amount": 2}}
+    assert warnings(Bench(tmp_path, disk=True).run(nodes)) == [warning]
+
+
+# Code that changed under the process
+
+
+def test_what_depends_on_changed_code_is_kept_in_memory_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {
+        "s": {"type": "start", "params": {"value": 1}},
+        "n": {"type": "pack_add", "inputs": {"a": "s.int"}},
+        "m": {"type": "add", "inputs": {"a": "n.int"}},
+    }
+    file = tmp_path / "pack_that_changes.py"
+    file.write_text(
+        "from graph.node import node\n\n\n"
+        '@node(title="Add", group="Pack", id="pack_add")\ndef add(a: int) -> int:\n    return a + 1\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sources, "STARTED_NS", time.time_ns() + 10**12)
+    digest.forget()
+    pack = importlib.import_module("pack_that_changes")
+    catalogue = Catalogue([*CATALOGUE.values(), pack.add.node_type])
+
+    bench = Bench(tmp_path, disk=True)
+    disk = bench.results.disk
+    assert disk is not None
+    before = bench.run(nodes, catalogue=catalogue)
+    assert not before.of("warning") and disk.info().entries == 3
+
+    file.write_text(file.read_text().replace("a + 1", "a + 2"))
+    after = bench.run(nodes, catalogue=catalogue)
+    assert after.planned == {"s": "reuse", "n": "run", "m": "run"}
+    (warning,) = after.of("warning")
+    assert warning["node"] == "n"
+    assert warning["message"].startswith("the source of pack_that_changes changed after this process started")
+    assert "restart to use it" in warning["message"]
+    assert disk.info().entries == 3  # nothing of the old code under the new code's name
+    assert set(bench.run(nodes, catalogue=catalogue).planned.values()) == {"reuse"}
+    digest.forget()
