@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from graph.cache.disk_tier import DiskCache, default_folder
+from graph.cache.history import History, HistoryFile
 from graph.cache.memory_tier import MemoryCache
 from graph.cache.older import remove_older
 from graph.cache.results import MEMORY_LIMIT, Results
@@ -46,6 +47,8 @@ class Program:
     results: Results
     output: Path
     listener: Listener | None = None
+    history: History | None = None
+    """Where it is remembered with what nodes ran; None remembers nothing."""
 
     def start(
         self, inputs: Mapping[str, Any] | None = None, *, to: str | None = None, previews: bool = False
@@ -70,6 +73,7 @@ class Program:
             to=to,
             listener=self.listener,
             previews=previews,
+            history=self.history,
         )
 
     def run(self, /, **inputs: Any) -> dict[str, Any]:
@@ -111,7 +115,7 @@ def load(
         InvalidWorkflow: when it is no workflow at all; anything less is told by running it.
         OSError: when the file cannot be read.
     """
-    return assemble(
+    program = assemble(
         load_workflow(path),
         installed(),
         output=Path(output),
@@ -121,6 +125,12 @@ def load(
         download=download,
         listener=listener,
     )
+    return program if no_cache else replace(program, history=history_of(path))
+
+
+def history_of(path: str | Path) -> History:
+    """The history of a workflow file of the machine's user."""
+    return History(HistoryFile(), "", str(Path(path).absolute()))
 
 
 def assemble(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 import stat
 import time
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from threading import Lock
+
+from graph.files.database import Database
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than 2 s ago may change again within the same tick of its clock: not remembered."""
@@ -19,6 +18,7 @@ _LIMIT = 100_000
 _TABLE = """CREATE TABLE IF NOT EXISTS facts
     (number INTEGER PRIMARY KEY, path BLOB, kind TEXT, stamp TEXT, fact TEXT, UNIQUE (path, kind))"""
 _BY_FACT = "CREATE INDEX IF NOT EXISTS by_fact ON facts (fact, kind)"
+_KEEP_NEWEST = f"DELETE FROM facts WHERE number <= (SELECT MAX(number) FROM facts) - {_LIMIT}"
 
 
 class FingerprintIndex:
@@ -28,13 +28,11 @@ class FingerprintIndex:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._lock = Lock()
-        self._database: sqlite3.Connection | None = None
+        self._database = Database(path, (_TABLE, _BY_FACT, _KEEP_NEWEST))
 
     def get(self, path: Path, kind: str, status: os.stat_result) -> str | None:
         """The fact about the file that was remembered when it was as `status` says; None if there is none."""
-        rows = self._do(
+        rows = self._database.do(
             "SELECT fact FROM facts WHERE path = ? AND kind = ? AND stamp = ?",
             (os.fsencode(path), kind, _stamp(status)),
         )
@@ -43,19 +41,21 @@ class FingerprintIndex:
     def put(self, path: Path, kind: str, status: os.stat_result, fact: str) -> None:
         """Remember a fact found when the file was as `status` says, unless the file changed just now."""
         if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) >= SETTLED_NS:
-            self._do(
+            self._database.do(
                 "INSERT OR REPLACE INTO facts (path, kind, stamp, fact) VALUES (?, ?, ?, ?)",
                 (os.fsencode(path), kind, _stamp(status), fact),
             )
 
     def recall(self, sha256: str, kind: str) -> str | None:
         """The fact about every file of this content that was remembered; None if there is none."""
-        rows = self._do("SELECT fact FROM facts WHERE path = ? AND kind = ?", (sha256.encode(), kind))
+        rows = self._database.do(
+            "SELECT fact FROM facts WHERE path = ? AND kind = ?", (sha256.encode(), kind)
+        )
         return str(rows[0][0]) if rows else None
 
     def remember(self, sha256: str, kind: str, fact: str) -> None:
         """Remember a fact about a content, wherever it lies."""
-        self._do(
+        self._database.do(
             "INSERT OR REPLACE INTO facts (path, kind, stamp, fact) VALUES (?, ?, '', ?)",
             (sha256.encode(), kind, fact),
         )
@@ -78,7 +78,7 @@ class FingerprintIndex:
 
     def with_content(self, sha256: str) -> list[Path]:
         """The files that had this content when they were last read, and have not changed since."""
-        rows = self._do("SELECT path FROM facts WHERE fact = ? AND kind = 'sha256'", (sha256,))
+        rows = self._database.do("SELECT path FROM facts WHERE fact = ? AND kind = 'sha256'", (sha256,))
         paths = [Path(os.fsdecode(row[0])) for row in rows if isinstance(row[0], bytes)]
         return [path for path in paths if self._still(path, sha256)]
 
@@ -87,30 +87,6 @@ class FingerprintIndex:
             return self.get(path, "sha256", path.stat()) == sha256
         except OSError:
             return False
-
-    def _do(self, statement: str, values: tuple[object, ...]) -> list[tuple[object, ...]]:
-        with self._lock:
-            for target in (self._path, self._path, None):
-                try:
-                    if self._database is None:
-                        self._database = _opened(target)
-                    return self._database.execute(statement, values).fetchall()
-                except sqlite3.OperationalError as error:  # busy, full or read-only: memory will do
-                    self._close()
-                    if "locked" in str(error):
-                        return []
-                    self._path = None
-                except (sqlite3.DatabaseError, OSError):  # damaged: start anew, then in memory
-                    self._close()
-                    if target is not None:
-                        with suppress(OSError):
-                            target.unlink()
-        return []
-
-    def _close(self) -> None:
-        if self._database is not None:
-            self._database.close()
-            self._database = None
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -125,24 +101,6 @@ def open_regular(path: Path) -> BufferedReader:
         file.close()
         raise OSError(f"{path} is not a regular file")
     return file
-
-
-def _opened(path: Path | None) -> sqlite3.Connection:
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path or ":memory:", timeout=2.0, isolation_level=None, check_same_thread=False)
-    try:
-        # Losing the last lines in a power cut only costs reading those files again.
-        database.execute("PRAGMA synchronous = OFF")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute(_TABLE)
-        database.execute(_BY_FACT)
-        newest = "SELECT MAX(number) FROM facts"
-        database.execute(f"DELETE FROM facts WHERE number <= ({newest}) - ?", (_LIMIT,))
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
 
 
 def _stamp(status: os.stat_result) -> str:

@@ -10,7 +10,7 @@ import queue
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -42,6 +42,8 @@ class Outcome:
     """Node -> the files it wrote."""
     failures: list[Failure]
     seconds: float
+    ran: list[str] = field(default_factory=list)
+    """The nodes that made something anew."""
 
 
 class Execution:
@@ -87,7 +89,7 @@ class Execution:
         seconds = self.reporter.elapsed()
         told = {name: self._tell_output(link, outputs[name]) for name, link in links.items()}
         self.reporter.emit("done", status=status, seconds=round(seconds, 6), outputs=told)
-        return Outcome(status, outputs, self.performer.files, failures, seconds)
+        return Outcome(status, outputs, self.performer.files, failures, seconds, self.performer.ran)
 
     # Before the first node
 

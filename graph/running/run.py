@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from graph.cache.history import History
 from graph.cache.layout import is_private
 from graph.cache.results import Results
 from graph.context import Cancelled, Environment
 from graph.events import Listener, Reporter
 from graph.nodetypes.catalogue import Catalogue
+from graph.planning.explain import remember
 from graph.planning.plan import Plan, plan
 from graph.problems import InvalidWorkflow
 from graph.running.execution import Execution, Outcome
@@ -32,6 +34,8 @@ class Run:
     to: str | None = None
     listener: Listener | None = None
     previews: bool = False
+    history: History | None = None
+    """Where it is remembered with what nodes ran."""
     planned: Plan | None = None
     """What is being executed; None before it is planned."""
     node_timeout: float | None = None
@@ -108,7 +112,10 @@ class Run:
         setting = Setting(
             self.environment, self.results, self.output, self.previews, self._cancelled, abandoned
         )
-        return Execution(made, known, setting, reporter).outcome()
+        outcome = Execution(made, known, setting, reporter).outcome()
+        if self.history is not None and not abandoned.is_set():
+            remember(made, self.history, outcome.ran)
+        return outcome
 
     def _plan(self, reporter: Reporter) -> tuple[Plan, dict[Link, Any]]:
         """A plan, and the finished values that it builds on.

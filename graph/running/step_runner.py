@@ -74,6 +74,7 @@ class Performer:
         self.reporter = reporter
         self.failures: list[Failure] = []
         self.files: dict[str, list[Path]] = {}
+        self.ran: list[str] = []
         self._plan = plan
         self._workflow: str | None = None
 
@@ -106,6 +107,7 @@ class Performer:
             start = time.perf_counter()
             outputs = call(step, self.held.get, given)
             seconds = time.perf_counter() - start
+        self.ran.append(step.id)
         self._keep(step, outputs, seconds, given.warnings)
         if given.written:
             self.files[step.id] = given.written

@@ -32,6 +32,7 @@ def parser(functions: Mapping[str, Command]) -> argparse.ArgumentParser:
     check.add_argument("files", metavar="FILE", nargs="+", type=Path)
     plan = command("plan", "say what would run and what would be reused, without running it")
     _add_run_options(plan)
+    plan.add_argument("--explain", action="store_true", help="say why each node will run: what changed")
     nodes = command("nodes", "list the node types, or describe one")
     nodes.add_argument("type", metavar="TYPE", nargs="?")
     nodes.add_argument("--json", action="store_true", help="for programs")

@@ -85,11 +85,14 @@ def _run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     from graph.events import Reporter
+    from graph.planning.explain import explain
     from graph.planning.plan import plan
     from graph.problems import InvalidWorkflow
     from ui.command.run import JsonLines, report_invalid
-    from ui.text import table
+    from ui.text import one_line, table
 
+    if options.explain and options.no_cache:
+        raise Refused("--explain needs to know the last run, which --no-cache does not remember")
     try:
         program = _program(options)
         made = plan(
@@ -102,12 +105,16 @@ def _plan(options: argparse.Namespace) -> int:
     except InvalidWorkflow as invalid:
         report_invalid(invalid, sys.stdout if options.json else None)
         return INVALID
+    because = explain(made, program.history) if options.explain and program.history is not None else None
     if options.json:
-        Reporter(JsonLines(sys.stdout)).emit("planned", nodes=made.statuses)
+        told = {} if because is None else {"because": because}
+        Reporter(JsonLines(sys.stdout)).emit("planned", nodes=made.statuses, **told)
         return DONE
-    rows = [(id, status, made.steps[id].type.id) for id, status in made.statuses.items()]
+    rows = [("NODE", "STATUS", "TYPE"), *((id, s, made.steps[id].type.id) for id, s in made.statuses.items())]
+    if because is not None:
+        rows = [(*row, "WHY" if row is rows[0] else one_line(because.get(row[0], ""))) for row in rows]
     statuses = list(made.statuses.values())
-    print(table([("NODE", "STATUS", "TYPE"), *rows]))
+    print(table(rows))
     print(", ".join(f"{statuses.count(status)} {status}" for status in ("run", "reuse", "skip")))
     return DONE
 
@@ -316,7 +323,7 @@ def _schema(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command lik
 def _program(options: argparse.Namespace) -> Program:
     """The workflow of the call, with what `--set` says."""
     from graph.cache.disk_tier import default_folder
-    from graph.program import assemble
+    from graph.program import assemble, history_of
     from graph.workflow.overrides import override
 
     program = assemble(
@@ -330,7 +337,8 @@ def _program(options: argparse.Namespace) -> Program:
     )
     texts = dict(options.set)
     files = program.environment.files
-    return replace(program, workflow=override(program.workflow, program.catalogue, texts, files, typed=False))
+    workflow = override(program.workflow, program.catalogue, texts, files, typed=False)
+    return replace(program, workflow=workflow, history=None if options.no_cache else history_of(options.file))
 
 
 def _read(file: Path) -> Workflow:

@@ -46,6 +46,7 @@ QUESTIONS = (
     "result_workflow",
     "draft",
 )
+_NO_PLAN: dict[str, Any] = {"problems": [], "nodes": {}, "because": {}}
 BASE = "template"
 """Where relative paths start: the pictures of the templates are all there is."""
 
@@ -115,14 +116,15 @@ class Answers:
         try:
             with interruptible(self._edits.patience(owner.id, tab)):
                 read = self._studio.read(workflow)
-                return {"problems": [], "nodes": self._studio.plan(owner, read, to)}
+                nodes, because = self._studio.plan(owner, read, to)
+                return {"problems": [], "nodes": nodes, "because": because}
         except Superseded:
-            return {"problems": [], "nodes": {}, "superseded": True}
+            return {**_NO_PLAN, "superseded": True}
         except PlanTakesLong as long:
-            return {"problems": [{"message": str(long)}], "nodes": {}}
+            return {**_NO_PLAN, "problems": [{"message": str(long)}]}
         except InvalidWorkflow as invalid:
             problems = [problem.as_dict() for problem in invalid.problems]
-            return {"problems": self._studio.discretion.problems(owner, problems), "nodes": {}}
+            return {**_NO_PLAN, "problems": self._studio.discretion.problems(owner, problems)}
 
     def start(
         self, owner: Owner, workflow: Any, base: str = "", to: str | None = None, download: bool = False

@@ -18,6 +18,7 @@ from tempfile import gettempdir
 from typing import Any
 
 from graph.cache.disk_tier import DiskCache
+from graph.cache.history import History, HistoryFile
 from graph.cache.memory_tier import MemoryCache
 from graph.cache.older import remove_older
 from graph.cache.results import MEMORY_LIMIT, Results
@@ -25,6 +26,7 @@ from graph.context import Environment
 from graph.files.allowed import FileRefused, Files, FingerprintIndex, Privacy, models_folder
 from graph.nodetypes.catalogue import Catalogue
 from graph.patience import interruptible
+from graph.planning.explain import explain
 from graph.planning.plan import plan
 from graph.problems import InvalidWorkflow, Problem
 from graph.running.run import Run
@@ -106,6 +108,10 @@ class Studio:
         self._results = Results(MemoryCache(MEMORY_LIMIT), DiskCache(places.cache, classes))
 
     @cached_property
+    def _history_file(self) -> HistoryFile:
+        return HistoryFile()
+
+    @cached_property
     def _index(self) -> FingerprintIndex:
         return FingerprintIndex(self.places.cache / "fingerprints.sqlite")
 
@@ -154,14 +160,18 @@ class Studio:
         """Whether a request may cause look-ups on the hub and downloads: the machine's owner alone can."""
         return self.downloads and owner.of_machine
 
-    def plan(self, owner: Owner, workflow: Workflow, to: str | None = None) -> dict[str, str]:
-        """Node id -> "run", "reuse" or "skip".
+    def plan(
+        self, owner: Owner, workflow: Workflow, to: str | None = None
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Node id -> "run", "reuse" or "skip", and node id -> why it will run.
 
         Raises:
             InvalidWorkflow: with everything that is wrong.
         """
         environment = self.environment(owner, workflow)
-        return plan(workflow, self.catalogue, environment, cache=self._results, to=to).statuses
+        made = plan(workflow, self.catalogue, environment, cache=self._results, to=to)
+        history = self._history(owner, workflow)
+        return made.statuses, {} if history is None else explain(made, history)
 
     def problems(self, owner: Owner, workflow: Workflow) -> list[dict[str, str]]:
         """Everything that is wrong with a workflow."""
@@ -202,6 +212,7 @@ class Studio:
             to=to,
             previews=True,
             node_timeout=self._node_timeout,
+            history=self._history(owner, workflow),
         )
         job = Job(owner.id, run, self.gallery, workflow_id(workflow.data), keep_outputs)
         about = {"workflow": workflow.data, "to": to, "name": workflow.name}
@@ -228,6 +239,11 @@ class Studio:
                     file = files.file(value)
                     if file.path is not None:
                         self.uploads.take(owner.id, file.read())
+
+    def _history(self, owner: Owner, workflow: Workflow) -> History | None:
+        """What the nodes of a workflow of somebody last ran with; None for a workflow without an id."""
+        id = workflow_id(workflow.data)
+        return History(self._history_file, owner.id, id) if id else None
 
     def take_assets(self, owner: Owner, data: dict[str, Any]) -> dict[str, Any]:
         """The workflow with the pictures that it carries kept as its owner's uploads instead.
