@@ -25,8 +25,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nodes.conversion import original20
-from nodes.encoders import multilingual_clip, t5, two_encoders
+from nodes.encoders import multilingual_clip
+from nodes.encoders import t5 as t5_encoder
 from nodes.encoders import transformers_networks as encoders
+from nodes.encoders import two_encoders as both_encoders
 from nodes.encoders.encoder import Encoder
 from nodes.encoders.two_encoders import TwoEncoders
 from nodes.networks import prior_transformer
@@ -287,9 +289,9 @@ def t5() -> Stage:
     return Stage(
         "text encode",
         "text encoder",
-        lambda: t5.ENCODER.build(UL2, ""),
+        lambda: t5_encoder.ENCODER.build(UL2, ""),
         lambda net: net.encoder(input_ids=ids(2, 128)),
-        t5.ENCODER,
+        t5_encoder.ENCODER,
     )
 
 
@@ -319,9 +321,9 @@ def two_encoders() -> Stage:
     return Stage(
         "text encode",
         "text encoder",
-        lambda: two_encoders.ENCODER.build(config, ""),
+        lambda: both_encoders.ENCODER.build(config, ""),
         run,
-        encoder=two_encoders.ENCODER,
+        encoder=both_encoders.ENCODER,
     )
 
 

@@ -110,9 +110,10 @@ def _plan(options: argparse.Namespace) -> int:
         told = {} if because is None else {"because": because}
         Reporter(JsonLines(sys.stdout)).emit("planned", nodes=made.statuses, **told)
         return DONE
-    rows = [("NODE", "STATUS", "TYPE"), *((id, s, made.steps[id].type.id) for id, s in made.statuses.items())]
-    if because is not None:
-        rows = [(*row, "WHY" if row is rows[0] else one_line(because.get(row[0], ""))) for row in rows]
+    rows: list[tuple[str, ...]] = [("NODE", "STATUS", "TYPE", *(("WHY",) if because is not None else ()))]
+    for id, status in made.statuses.items():
+        why = () if because is None else (one_line(because.get(id, "")),)
+        rows.append((id, status, made.steps[id].type.id, *why))
     statuses = list(made.statuses.values())
     print(table(rows))
     print(", ".join(f"{statuses.count(status)} {status}" for status in ("run", "reuse", "skip")))

@@ -183,6 +183,34 @@ def test_plan_says_what_would_run(kandinsky, write):
     assert planned["nodes"] == {"one": "run", "slow": "run", "keep": "run"}
 
 
+def test_plan_explains_why_a_node_runs(kandinsky, write, tmp_path):
+    file = write(CHAIN)
+    assert "new" in kandinsky("plan", file, "--explain").out.splitlines()[1]
+    kandinsky("run", file, "--cache", "cache")
+    changed = ("plan", file, "--cache", "cache", "--set", "one.amount=2", "--explain")
+    called = kandinsky(*changed)
+    assert called.out.splitlines()[0].split() == ["NODE", "STATUS", "TYPE", "WHY"]
+    assert called.out.splitlines()[1].endswith("Amount changed from 1 to 2")
+    (planned,) = kandinsky(*changed, "--json").events
+    assert planned["because"]["one"] == "Amount changed from 1 to 2"
+    assert planned["because"]["slow"] == "A changed: one"
+    (planned,) = kandinsky("plan", file, "--cache", "cache", "--json").events
+    assert "because" not in planned
+    assert not list(Path("cache").rglob("history*"))  # it is this machine's
+    assert list((tmp_path / "home-cache").rglob("history.sqlite"))
+
+
+def test_nothing_is_remembered_without_a_cache(kandinsky, write, tmp_path):
+    file = write(CHAIN)
+    kandinsky("run", file, "--no-cache")
+    assert not (tmp_path / "home-cache").exists()
+    called = kandinsky("plan", file, "--no-cache", "--explain")
+    assert called.status == 2
+    assert (
+        called.err == "kandinsky: --explain needs to know the last run, which --no-cache does not remember\n"
+    )
+
+
 def test_check_names_the_file_of_every_problem(kandinsky, write):
     good = write(CHAIN)
     assert kandinsky("check", good).out == "" and kandinsky("check", good).status == 0

@@ -88,12 +88,25 @@ def test_plan_and_run(browser: Browser) -> None:
     assert browser.ask("plan", workflow=numbers(31), base="", to=None) == {
         "problems": [],
         "nodes": {"one": "run"},
+        "because": {},
     }
     events = browser.run(numbers(31))
     assert [event["seq"] for event in events] == list(range(len(events)))
     assert of(events, "finished")[0]["outputs"]["value"] == {"type": "int", "value": 31}
     assert events[-1]["status"] == "ok"
     assert browser.ask("plan", workflow=numbers(31))["nodes"] == {"one": "reuse"}
+
+
+def test_a_plan_says_why_a_node_runs(browser: Browser) -> None:
+    def kept(amount: int) -> dict[str, Any]:
+        return {**numbers(amount), "ui": {"id": "a-workflow-that-is-explained"}}
+
+    assert browser.ask("plan", workflow=kept(41))["because"] == {"one": "new"}
+    browser.run(kept(41))
+    planned = browser.ask("plan", workflow=kept(42))
+    assert planned["nodes"] == {"one": "run"}
+    assert planned["because"] == {"one": "Amount changed from 41 to 42"}
+    assert browser.ask("plan", workflow={**kept(42), "ui": {"id": "another"}})["because"] == {"one": "new"}
 
 
 def test_problems_come_from_the_plan_and_from_the_run(browser: Browser) -> None:

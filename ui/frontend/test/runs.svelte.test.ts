@@ -53,3 +53,26 @@ describe('a run that fetches', () => {
     expect(runs.fetching).toBe(false);
   });
 });
+
+describe('why a node will run', () => {
+  const node = { type: 'text_encode', params: { text: 'b' } };
+  const one = { format: 'kandinsky-workflow', version: 1, nodes: { n: node } } as never;
+  const two = {
+    format: 'kandinsky-workflow',
+    version: 1,
+    nodes: { n: { ...node, params: { text: 'c' } } },
+  } as never;
+  const because = { n: 'Prompt changed from "a" to "b"' };
+
+  it('comes with the plan, and is not known once the node is edited', async () => {
+    const plan = async () => ({ problems: [], nodes: { n: 'run' as const }, because });
+    const { runs } = runsOf({ plan });
+    expect(runs.becauseOf('n')).toBeUndefined();
+    runs.changed(one, '');
+    await runs.plan(one, '');
+    expect(runs.becauseOf('n')).toBe('Prompt changed from "a" to "b"');
+    runs.changed(two, '');
+    expect(runs.becauseOf('n')).toBeUndefined();
+    runs.forget();
+  });
+});

@@ -67,6 +67,7 @@ export class Runs {
   finished = $state(0);
 
   private planned = $state.raw<Record<string, PlanStatus>>({});
+  private because = $state.raw<Record<string, string>>({});
   private plannedFor = $state.raw<WorkflowJson | null>(null);
   private now = $state.raw<WorkflowJson | null>(null);
   private stale = $derived(
@@ -84,6 +85,11 @@ export class Runs {
   /** What a run would do with a node now; undefined as long as nobody knows. */
   statusOf(id: string): PlanStatus | 'stale' | undefined {
     return this.stale.has(id) ? 'stale' : this.planned[id];
+  }
+
+  /** Why the next run makes a node; undefined as long as nobody knows. */
+  becauseOf(id: string): string | undefined {
+    return this.stale.has(id) ? undefined : this.because[id];
   }
 
   /** How many nodes would run, and be reused. */
@@ -106,11 +112,13 @@ export class Runs {
   async plan(workflow: WorkflowJson, base: string): Promise<void> {
     const asked = ++this.asked;
     try {
-      const { nodes, problems, superseded } = await this.bridge.plan(workflow, base, null);
-      if (asked !== this.asked || superseded) return;
+      const answer = await this.bridge.plan(workflow, base, null);
+      if (asked !== this.asked || answer.superseded) return;
+      const { nodes, because, problems } = answer;
       this.problems = problems;
       if (!problems.length) {
         this.planned = nodes;
+        this.because = because;
         this.plannedFor = workflow;
       }
       this.online = true;
@@ -128,6 +136,7 @@ export class Runs {
     this.follower = null;
     this.nodes.clear();
     this.planned = {};
+    this.because = {};
     this.plannedFor = null;
     this.problems = [];
     this.current = '';

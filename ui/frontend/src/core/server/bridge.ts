@@ -41,6 +41,8 @@ export interface Planned {
   nodes: Record<string, PlanStatus>;
   /** A newer edit of this canvas is being planned: this answer says nothing. */
   superseded?: boolean;
+  /** In what a node that will run differs from its last run. */
+  because: Record<string, string>;
 }
 
 export interface ActiveRun {

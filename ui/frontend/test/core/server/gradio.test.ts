@@ -45,7 +45,9 @@ describe('questions', () => {
     const server = {
       plan: (text: string) => {
         asked.push(text);
-        return Promise.resolve(JSON.stringify({ answer: { problems: [], nodes: { a: 'run' } } }));
+        return Promise.resolve(
+          JSON.stringify({ answer: { problems: [], nodes: { a: 'run' }, because: { a: 'new' } } }),
+        );
       },
     };
     const answer = await bridge({ server }).plan(WORKFLOW, 'template', 'a');
