@@ -69,7 +69,7 @@ def test_the_python_call_names_what_there_is():
 def test_every_command_and_option_is_told():
     commands = (
         *("run", "check", "plan", "nodes", "ui", "cache", "password"),
-        *("models", "convert", "schema"),
+        *("models", "convert", "schema", "templates"),
     )
     subparsers = parser(dict.fromkeys(commands, int))._subparsers
     choices = subparsers._group_actions[0].choices

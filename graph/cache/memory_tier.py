@@ -34,9 +34,8 @@ class MemoryCache:
 
     def warnings(self, key: str) -> tuple[str, ...]:
         """What the run that made a value warned of."""
-        with self._lock:
-            entry = self._entries.get(key)
-            return entry[2] if entry is not None else ()
+        entry = self._entries.get(key)
+        return entry[2] if entry is not None else ()
 
     def put(self, key: str, value: Any, size: int, warnings: tuple[str, ...] = ()) -> None:
         """Store a value of `size` bytes, and let go of the least recently used until all fit.

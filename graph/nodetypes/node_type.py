@@ -199,6 +199,11 @@ class NodeType:
         """The names of the inputs and params."""
         return frozenset((*self.inputs, *self.params))
 
+    @cached_property
+    def uses_everything(self) -> Mapping[str, frozenset[str]]:
+        """Output -> the inputs and params that it depends on, where none are declared unused."""
+        return dict.fromkeys(self.outputs, self.names)
+
     def used_for(self, port: str, wiring: Wiring) -> frozenset[str]:
         """The inputs and params that an output depends on: all but those that are declared unused.
 

@@ -199,13 +199,14 @@ class Settler:
     def _ask_uses(self, step: Step) -> None:
         node_type = step.type
         if node_type.unused is None or node_type.effects:
-            step.uses = dict.fromkeys(node_type.outputs, node_type.names)
+            step.uses = node_type.uses_everything
             return
         wiring = step.wiring()
-        self._ask(
-            step,
-            lambda: step.uses.update({port: node_type.used_for(port, wiring) for port in node_type.outputs}),
-        )
+
+        def ask() -> None:
+            step.uses = {port: node_type.used_for(port, wiring) for port in node_type.outputs}
+
+        self._ask(step, ask)
 
     @staticmethod
     def _is_any(step: Step, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +42,7 @@ class Step:
     """Output port -> content key."""
     folded: dict[str, Any] | None = None
     """The outputs, if they were made while planning."""
-    uses: dict[str, frozenset[str]] = field(default_factory=dict)
+    uses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Output port -> the inputs and params that it depends on."""
     same_as: str | None = None
     """A node that does the very same work, and does it first."""

@@ -146,6 +146,8 @@ class Run:
 
 def _warn_of_changes(made: Plan, reporter: Reporter) -> None:
     """Say once that files are not the code that runs, for the first node that it concerns."""
+    if not made.changed:
+        return
     private = [id for id, step in made.steps.items() if any(map(is_private, step.keys.values()))]
     if private:
         first, *others = sorted(made.changed)

@@ -1,8 +1,12 @@
 """Small JPEG pictures for looking at while something runs."""
 
-from io import BytesIO
+from __future__ import annotations
 
-from nodes.pixels.pictures import Array
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nodes.pixels.pictures import Array
 
 LONGEST_SIDE = 256
 

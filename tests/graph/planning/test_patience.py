@@ -26,9 +26,9 @@ def test_a_thousand_misspelt_names_are_not_all_searched_for(tmp_path: Path) -> N
     wires = {f"n{i}": {"a": f"{name[:-1]}z.int"} for i, name in enumerate(names)}
     nodes |= {id: {"type": "half", "inputs": wire} for id, wire in wires.items()}
     workflow = from_json({"format": "kandinsky-workflow", "version": 1, "nodes": nodes}, tmp_path)
-    start = time.perf_counter()
+    start = time.process_time()
     problems = check(workflow, CATALOGUE, Environment(Files(tmp_path)))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert len(problems) > 500
     assert problems[0].nearest is not None or problems[1].nearest is not None
     assert problems[-2].nearest is None
@@ -47,9 +47,9 @@ def test_the_time_for_names_is_shared_and_ends_with_the_workflow() -> None:
 def test_one_comparison_of_many_names_is_bounded_too() -> None:
     dice = random.Random(2)
     known = ["".join(dice.choices("abcd", k=100)) for _ in range(5000)]
-    start = time.perf_counter()
+    start = time.process_time()
     nearest("".join(dice.choices("abcd", k=100)), known)
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_planning_asks_every_thousand_nodes_whether_to_go_on(tmp_path: Path) -> None:

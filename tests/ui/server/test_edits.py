@@ -63,7 +63,7 @@ def test_over_http(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     time.sleep(0.4)
     ask("newer")
     older.join(30)
-    assert answers["older"] == {"problems": [], "nodes": {}, "superseded": True}
+    assert answers["older"] == {"problems": [], "nodes": {}, "because": {}, "superseded": True}
     assert len(answers["newer"]["nodes"]) == 20_000  # type: ignore[arg-type]
     monkeypatch.setattr(edits, "PLAN_SECONDS", 0.05)
     (problem,) = browser.ask("plan", workflow=workflow)["problems"]
