@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from graph import json_text, problems
-from nodes import batches, pixels
-from ui import (
-    access,
-    conversations,
-    discretion,
-    edits,
-    gradio_private,
-    library,
-    limits,
-    login_guard,
-    runs,
-    studio,
-    uploaded_files,
-    uploads,
-)
-from ui.limits import MB, Limits
+from graph import problems
+from graph.workflow import json_text
+from nodes import batches
+from nodes.pixels import pictures as pixels
+from ui.server import access_guard as access
+from ui.server import conversations, gradio_private, login_guard, uploaded_files
+from ui.studio import discretion, edits, library, limits, runs, studio, uploads
+from ui.studio.limits import MB, Limits
 
 TEXT = (Path(__file__).parent.parent / "docs" / "SECURITY.md").read_text(encoding="utf-8")
 UNITS = {"GB": 1024 * MB, "MB": MB, "s": 1, "": 1}
