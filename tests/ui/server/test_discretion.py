@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import sys
@@ -20,6 +19,7 @@ from graph.node import Progress, node
 from graph.nodetypes.catalogue import Catalogue
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
+from tests.ui.studio.test_runs import awaited
 from ui.server.gradio_private import GuardedBlocks
 from ui.server.uploaded_files import UploadedFiles
 from ui.studio.discretion import Discretion
@@ -236,7 +236,7 @@ def test_what_gradio_cannot_do_is_said_without_paths(discretion: Discretion, own
     request = SimpleNamespace(scope={"state": {"owner": owner}})
     expected = FileNotFoundError if owner.of_machine else gr.Error
     with pytest.raises(expected) as raised:
-        asyncio.run(blocks.process_api(0, [], None, request))
+        awaited(blocks.process_api(0, [], None, request))
     assert ("/srv/secret" in str(raised.value)) is owner.of_machine
     assert ("log entry" in str(raised.value)) is not owner.of_machine
 
