@@ -53,7 +53,7 @@ class Codes:
 
 
 class Namer:
-    """Names the outputs of settled steps, each after those that it is linked to.
+    """Names the outputs of resolved steps, each after those that it is linked to.
 
     Without `codes` the code takes no part: the names say what was asked for, whatever the release.
     """
@@ -116,7 +116,7 @@ class Namer:
 
 
 def content_keys(steps: Mapping[str, Step]) -> dict[str, Keys]:
-    """The keys of settled steps with the code left out: what was asked for, whatever the release."""
+    """The keys of resolved steps with the code left out: what was asked for, whatever the release."""
     namer = Namer()
     return {id: namer.name(step)[0] for id, step in steps.items() if step.keys}
 

@@ -1,4 +1,4 @@
-"""The order in which nodes can be settled and run, and the cycles that stand in its way."""
+"""The order in which nodes can be resolved and run, and the cycles that stand in its way."""
 
 from __future__ import annotations
 

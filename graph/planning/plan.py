@@ -2,9 +2,9 @@
 
     workflow file -> Workflow -> plan() -> Plan -> Run
 
-`plan` walks the graph twice. Forwards, in topological order, it settles each node: types, literals, constants
-and handles (which are made here, from configs alone), the node's own checks, and the keys. Backwards it asks,
-from what is wanted, which ports are needed and not in the cache: that, and only that, runs.
+`plan` walks the graph twice. Forwards, in topological order, it resolves each node: types, literals, constants and
+handles (which are made here, from configs alone), the node's own checks, and the keys. Backwards, from what is
+wanted, it finds which ports are needed and not in the cache: that, and only that, runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from graph.planning.bind import Bound, bind
 from graph.planning.digest import look_again
 from graph.planning.keys import Codes, Namer
 from graph.planning.order import order
-from graph.planning.resolve import Settler
+from graph.planning.resolve import Resolver
 from graph.planning.rewire import Rewired, rewire
 from graph.planning.step import REUSE, RUN, SKIP, Step
 from graph.problems import InvalidWorkflow, Problem, Problems, names_looked_up, nearest
@@ -104,8 +104,8 @@ def _plan(
     rewired = rewire(in_order)
     look_again()
     codes = Codes(environment.files.index)
-    settler = Settler(environment, problems, linked, lenient)
-    steps = _settle_all(in_order, rewired, settler, Namer(codes))
+    resolver = Resolver(environment, problems, linked, lenient)
+    steps = _resolve_all(in_order, rewired, resolver, Namer(codes))
     if problems:
         raise InvalidWorkflow(problems)
     outputs = {}
@@ -130,16 +130,18 @@ def _linked(bound: Mapping[str, Bound], workflow: Workflow) -> dict[str, set[str
     return linked
 
 
-def _settle_all(in_order: list[Bound], rewired: Rewired, settler: Settler, namer: Namer) -> dict[str, Step]:
+def _resolve_all(
+    in_order: list[Bound], rewired: Rewired, resolver: Resolver, namer: Namer
+) -> dict[str, Step]:
     steps: dict[str, Step] = {}
     for item in patiently(in_order):
         because = rewired.skipped.get(item.id)
         sleeps = because is not None or item.mode == "bypassed"
         types = dict(item.type.output_types)
         step = Step(item.id, item.type, item.params, item.links, types, sleeps, because)
-        settler.settle(step, item, steps)
+        resolver.resolve(step, item, steps)
         steps[item.id] = step
-        if not sleeps and not settler.problems:
+        if not sleeps and not resolver.problems:
             step.keys, step.same_as = namer.name(step)
     return steps
 

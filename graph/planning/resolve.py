@@ -1,4 +1,4 @@
-"""Settling a node: its wires fit, its literals are final, and what can be known before a run is known."""
+"""Resolving a node: its wires fit, its literals are final, and what can be known before a run is known."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from graph.workflow.document import Link
 from graph.workflow.literals import WrongLiteral, coerce
 
 
-class Settler:
-    """Settles steps in topological order; what is wrong is added to `problems`.
+class Resolver:
+    """Resolves steps in topological order; what is wrong is added to `problems`.
 
     Args:
         linked: node -> those of its outputs that something is linked to.
@@ -33,7 +33,7 @@ class Settler:
         self.linked = linked
         self.lenient = lenient
 
-    def settle(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
+    def resolve(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
         """Fill in the step's types, params, known values and folded outputs, as far as there is no problem.
 
         Of a step that sleeps (muted, bypassed) only the wires are checked.
@@ -42,7 +42,7 @@ class Settler:
         if step.links:
             self._check_wires(step, steps)
         if not step.sleeps:
-            self._settle_inputs(step, bound, steps)
+            self._resolve_inputs(step, bound, steps)
             stages: tuple[Callable[[Step], None], ...] = (
                 self._ask_node,
                 self._ask_types,
@@ -56,7 +56,7 @@ class Settler:
         if step.sleeps or bound.wrong or bound.ring or len(self.problems) > before:
             step.types = {name: wire for name, wire in step.types.items() if wire is not ANY}
 
-    def _settle_inputs(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
+    def _resolve_inputs(self, step: Step, bound: Bound, steps: Mapping[str, Step]) -> None:
         for port in step.type.required:
             if port.name not in step.links and port.name not in bound.wrong:
                 self._problem(step, port.name, "the input is not linked", f"a wire of type {port.type.name}")

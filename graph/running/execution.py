@@ -21,8 +21,8 @@ from graph.context import Cancelled
 from graph.events import Reporter
 from graph.planning.plan import REUSE, RUN, Plan
 from graph.planning.step import Step
-from graph.running.run_values import Held
-from graph.running.step_runner import Failure, Performer, Setting, warn_again
+from graph.running.run_values import RunValues
+from graph.running.step_runner import Failure, RunServices, StepRunner, warn_again
 from graph.running.summaries import tell_folded, tell_output, thumbnail
 from graph.types import WireType
 from graph.workflow.document import Link
@@ -53,12 +53,14 @@ class Execution:
         known: the finished values that the plan builds on.
     """
 
-    def __init__(self, plan: Plan, known: Mapping[Link, Any], setting: Setting, reporter: Reporter) -> None:
+    def __init__(
+        self, plan: Plan, known: Mapping[Link, Any], services: RunServices, reporter: Reporter
+    ) -> None:
         self.plan = plan
-        self.setting = setting
+        self.services = services
         self.reporter = reporter
-        self.held = Held(plan, known)
-        self.performer = Performer(plan, self.held, setting, reporter)
+        self.held = RunValues(plan, known)
+        self.runner = StepRunner(plan, self.held, services, reporter)
         self.cancelled = False
         self.lost: set[str] = set()
         self.twins: defaultdict[str, list[str]] = defaultdict(list)
@@ -78,18 +80,18 @@ class Execution:
         except Cancelled:
             self.cancelled = True
         except BaseException:
-            self.setting.cancelled.set()  # or the threads would go on
+            self.services.cancelled.set()  # or the threads would go on
             raise
         finally:
             self._end_threads()
-        failures = self.performer.failures
+        failures = self.runner.failures
         status = "cancelled" if self.cancelled else "failed" if failures else "ok"
         links = {name: link for name, link in self.plan.outputs.items() if self.held.has(link)}
         outputs = {name: self.held.get(link) for name, link in links.items()}
         seconds = self.reporter.elapsed()
         told = {name: self._tell_output(link, outputs[name]) for name, link in links.items()}
         self.reporter.emit("done", status=status, seconds=round(seconds, 6), outputs=told)
-        return Outcome(status, outputs, self.performer.files, failures, seconds, self.performer.ran)
+        return Outcome(status, outputs, self.runner.files, failures, seconds, self.runner.ran)
 
     # Before the first node
 
@@ -129,7 +131,7 @@ class Execution:
                 self.reporter.emit("started", node=step.id)
                 origin = "run"
         else:
-            results = self.setting.results
+            results = self.services.results
             known = {name: key for name, key in step.keys.items() if results.has(key)}
             origin = next((results.tier(key) for key in known.values()), MEMORY)
             warn = self.reporter.warns_of(step.id)
@@ -138,9 +140,9 @@ class Execution:
         self.reporter.emit("finished", node=step.id, seconds=0.0, **{"from": origin, "outputs": outputs})
 
     def _tell_known(self, key: str, wire: WireType, warn: Callable[[str], None]) -> dict[str, Any]:
-        told = self.setting.results.summary(key, wire.name, warn)
-        if self.setting.previews and wire.look is not None:
-            value = self.setting.results.get(key, warn)
+        told = self.services.results.summary(key, wire.name, warn)
+        if self.services.previews and wire.look is not None:
+            value = self.services.results.get(key, warn)
             told |= thumbnail(value, wire) if value is not None else {}
         return told
 
@@ -154,25 +156,25 @@ class Execution:
             self.compute.append(step)
 
     def _perform(self, step: Step) -> tuple[Step, bool]:
-        if self.setting.cancelled.is_set():
+        if self.services.cancelled.is_set():
             raise Cancelled
-        return step, self.performer.perform(step, self.twins.get(step.id, []))
+        return step, self.runner.perform(step, self.twins.get(step.id, []))
 
     def _loop(self) -> None:
         while self.compute or self.beside:
             if self.compute:
-                self._settle(*self._perform(self.compute.popleft()))
+                self._finish(*self._perform(self.compute.popleft()))
             else:
-                self._settle_beside()
+                self._finish_beside()
             while not self.done.empty():
-                self._settle_beside()
+                self._finish_beside()
 
-    def _settle_beside(self) -> None:
+    def _finish_beside(self) -> None:
         future = self.done.get()
         self.beside -= 1
-        self._settle(*future.result())
+        self._finish(*future.result())
 
-    def _settle(self, step: Step, made: bool) -> None:
+    def _finish(self, step: Step, made: bool) -> None:
         """Let those go on that waited for the step, and let go of what nobody reads any more."""
         for source in self.sources[step.id]:
             self.held.release(source)
@@ -206,4 +208,4 @@ class Execution:
 
     def _tell_output(self, link: Link, value: Any) -> Any:
         wire = self.plan.steps[link.node].types[link.port]
-        return tell_output(value, wire, self.performer.files.get(link.node))
+        return tell_output(value, wire, self.runner.files.get(link.node))

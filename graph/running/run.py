@@ -17,7 +17,7 @@ from graph.planning.explain import remember
 from graph.planning.plan import Plan, plan
 from graph.problems import InvalidWorkflow
 from graph.running.execution import Execution, Outcome
-from graph.running.step_runner import Failure, Setting, release_devices
+from graph.running.step_runner import Failure, RunServices, release_devices
 from graph.running.watch import Watch
 from graph.workflow.document import Link, Workflow
 
@@ -109,10 +109,10 @@ class Run:
             seconds = reporter.elapsed()
             reporter.emit("done", status="cancelled", seconds=round(seconds, 6), outputs={})
             return Outcome("cancelled", {}, {}, [], seconds)
-        setting = Setting(
+        services = RunServices(
             self.environment, self.results, self.output, self.previews, self._cancelled, abandoned
         )
-        outcome = Execution(made, known, setting, reporter).outcome()
+        outcome = Execution(made, known, services, reporter).outcome()
         if self.history is not None and not abandoned.is_set():
             remember(made, self.history, outcome.ran)
         return outcome
@@ -121,7 +121,7 @@ class Run:
         """A plan, and the finished values that it builds on.
 
         A file of the cache may turn out to be damaged when it is read. It is gone then, so planning again
-        settles it.
+        decides it.
         """
         environment = replace(self.environment, cancelled=self._cancelled.is_set)
         while True:

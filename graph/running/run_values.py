@@ -11,7 +11,7 @@ from graph.planning.step import Step
 from graph.workflow.document import Link
 
 
-class Held:
+class RunValues:
     """Values by output. The caches may let go of a value at any time; this does not.
 
     Args:

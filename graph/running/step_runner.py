@@ -21,8 +21,8 @@ from graph.planning.record import prompts_and_numbers, record
 from graph.planning.step import Step, handles_of
 from graph.problems import sentence
 from graph.running.call import call
-from graph.running.run_values import Held
-from graph.running.summaries import Told, tell, thumbnail, with_files
+from graph.running.run_values import RunValues
+from graph.running.summaries import Summary, tell, thumbnail, with_files
 from graph.workflow import json_text
 from graph.workflow.carried import with_bare_assets
 from graph.workflow.document import Link
@@ -53,7 +53,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunServices:
     """Where a plan is executed."""
 
     environment: Environment
@@ -65,12 +65,12 @@ class Setting:
     """Set when nobody waits for the run any more: nothing that it still makes is kept."""
 
 
-class Performer:
+class StepRunner:
     """Performs the steps of one run; several threads may do so at once."""
 
-    def __init__(self, plan: Plan, held: Held, setting: Setting, reporter: Reporter) -> None:
+    def __init__(self, plan: Plan, held: RunValues, services: RunServices, reporter: Reporter) -> None:
         self.held = held
-        self.setting = setting
+        self.services = services
         self.reporter = reporter
         self.failures: list[Failure] = []
         self.files: dict[str, list[Path]] = {}
@@ -99,7 +99,7 @@ class Performer:
         self._finished(twins, MEMORY, 0.0, told)
         return True
 
-    def _run(self, step: Step) -> tuple[float, Told]:
+    def _run(self, step: Step) -> tuple[float, Summary]:
         """Run a node and keep what it made; the seconds that it took, and what is told of its outputs."""
         given = _Given(self, step)
         with self._devices(step):
@@ -123,12 +123,12 @@ class Performer:
         """
         if isinstance(error, KeyboardInterrupt):
             return threading.current_thread() is threading.main_thread()
-        return isinstance(error, Cancelled) and self.setting.cancelled.is_set()
+        return isinstance(error, Cancelled) and self.services.cancelled.is_set()
 
     def record(self, node: str) -> RunRecord:
         """What files that a node saves may say of this run."""
         if self._workflow is None:
-            recorded = record(self._plan, self.setting.environment.files)
+            recorded = record(self._plan, self.services.environment.files)
             self._workflow = json_text.write(with_bare_assets(recorded))
         return RunRecord(self._workflow, lambda: json_text.write(prompts_and_numbers(self._plan, node)))
 
@@ -137,9 +137,9 @@ class Performer:
         if step.type.unused is None or step.type.effects:
             return
         for port in step.wanted:
-            value = self.setting.results.get(step.keys[port], self.reporter.warns_of(step.id))
+            value = self.services.results.get(step.keys[port], self.reporter.warns_of(step.id))
             if value is not None:
-                warn_again(self.reporter, step.id, self.setting.results.warnings(step.keys[port]))
+                warn_again(self.reporter, step.id, self.services.results.warnings(step.keys[port]))
                 self.held.put(step.id, port, value)
                 step.wanted -= {port}
 
@@ -151,15 +151,15 @@ class Performer:
             for name in sorted(names):
                 lock = _device_locks[name]
                 while not lock.acquire(timeout=_CANCEL_INTERVAL):
-                    if self.setting.cancelled.is_set():
+                    if self.services.cancelled.is_set():
                         raise Cancelled
                 locks.callback(lock.release)
-                _holders[name] = self.setting.abandoned
+                _holders[name] = self.services.abandoned
             yield
 
     def check_abandoned(self) -> None:
         """Raise Cancelled where nobody waits for the run any more."""
-        if self.setting.abandoned.is_set():
+        if self.services.abandoned.is_set():
             raise Cancelled
 
     def _keep(self, step: Step, outputs: Mapping[str, Any], seconds: float, warnings: list[str]) -> None:
@@ -171,23 +171,23 @@ class Performer:
             self.held.put(step.id, port, value)
             if not step.type.effects:
                 key, type_name, warn = step.keys[port], step.types[port].name, self.reporter.warns_of(step.id)
-                self.setting.results.put(key, value, type_name, provenance, warn)
+                self.services.results.put(key, value, type_name, provenance, warn)
 
     def _failed(self, step: Step, error: BaseException) -> None:
         failure = Failure(step.id, sentence(error), "".join(traceback.format_exception(error)))
         self.failures.append(failure)
         self.reporter.emit("failed", node=step.id, error=failure.error, details=failure.details)
 
-    def _tell(self, step: Step) -> Told:
+    def _tell(self, step: Step) -> Summary:
         told = {}
         for port in step.type.outputs:
             link, wire = Link(step.id, port), step.types[port]
             if self.held.has(link):
                 value = self.held.get(link)
-                told[port] = tell(value, wire) | (thumbnail(value, wire) if self.setting.previews else {})
+                told[port] = tell(value, wire) | (thumbnail(value, wire) if self.services.previews else {})
         return told
 
-    def _finished(self, nodes: list[str], origin: str, seconds: float, told: Told) -> None:
+    def _finished(self, nodes: list[str], origin: str, seconds: float, told: Summary) -> None:
         for node in nodes:
             fields = {"from": origin, "outputs": told}
             self.reporter.emit("finished", node=node, seconds=round(seconds, 6), **fields)
@@ -196,8 +196,8 @@ class Performer:
 class _Given:
     """What the run gives a node that asks for a class of `graph.context`, and what the node did with it."""
 
-    def __init__(self, performer: Performer, step: Step) -> None:
-        self._performer = performer
+    def __init__(self, runner: StepRunner, step: Step) -> None:
+        self._runner = runner
         self._step = step
         self._shown = 0.0
         self.written: list[Path] = []
@@ -206,25 +206,25 @@ class _Given:
 
     def __call__(self, kind: type) -> Any:
         if kind is Progress:
-            cancelled = self._performer.setting.cancelled
+            cancelled = self._runner.services.cancelled
             return Progress(cancelled, self._on_step, self._warn, self.thumbnails)
         if kind is OutputFolder:
-            return OutputFolder(self._performer.setting.output, self.written, self._performer.check_abandoned)
+            return OutputFolder(self._runner.services.output, self.written, self._runner.check_abandoned)
         if kind is RunRecord:
-            return self._performer.record(self._step.id)
-        return self._performer.setting.environment if kind is Environment else self._step.wanted
+            return self._runner.record(self._step.id)
+        return self._runner.services.environment if kind is Environment else self._step.wanted
 
     def _warn(self, message: str) -> None:
         self.warnings.append(message)
-        self._performer.reporter.warns_of(self._step.id)(message)
+        self._runner.reporter.warns_of(self._step.id)(message)
 
     def _on_step(self, number: int, total: int, preview: Callable[[], bytes] | None) -> None:
-        reporter = self._performer.reporter
+        reporter = self._runner.reporter
         if not reporter.listening:
             return
         extra = {}
         now = time.perf_counter()
-        if preview is not None and self._performer.setting.previews and now - self._shown >= PREVIEW_INTERVAL:
+        if preview is not None and self._runner.services.previews and now - self._shown >= PREVIEW_INTERVAL:
             self._shown = now
             extra["preview"] = base64.b64encode(preview()).decode("ascii")
         reporter.emit("progress", node=self._step.id, step=number, steps=total, **extra)

@@ -11,7 +11,7 @@ from graph.planning.step import Step
 from graph.types import Handle, WireType
 from graph.values.arrays import summarise
 
-Told = dict[str, dict[str, Any]]
+Summary = dict[str, dict[str, Any]]
 """Port -> summary."""
 
 
@@ -41,13 +41,13 @@ def _described(handle: Handle) -> str:
         return ""
 
 
-def tell_folded(step: Step) -> Told:
+def tell_folded(step: Step) -> Summary:
     """The outputs that were made while planning."""
     made = step.folded or {}
     return {name: tell(value, step.types[name]) for name, value in made.items() if value is not None}
 
 
-def with_files(step: Step, told: Told, written: Sequence[Path], thumbnails: Sequence[bytes]) -> Told:
+def with_files(step: Step, told: Summary, written: Sequence[Path], thumbnails: Sequence[bytes]) -> Summary:
     """Add what a node wrote and showed: to its first output, or to its first input if it has none."""
     shown: dict[str, Any] = {}
     if written:

@@ -1,4 +1,4 @@
-"""The door of the server: every request passes here first, and nothing behind it is reached without.
+"""The guard of the server: every request passes here first, and nothing behind it is reached without.
 
 It refuses what other sites attempt and routes that are not ours, decides whose a request is (`owner_of`),
 asks for the login where there is one, and keeps files apart: Gradio's own file route serves whatever is in
@@ -76,7 +76,7 @@ class BodyTooLarge(Exception):
     """A request has a larger body than any that makes sense."""
 
 
-class Door:
+class AccessGuard:
     """ASGI middleware around the whole application.
 
     Args:

@@ -63,7 +63,7 @@ _ALL = {method: _whole(patterns) for method, patterns in _SERVED.items()}
 
 
 def is_served(method: str, path: str) -> bool:
-    """Whether a request goes further than the door."""
+    """Whether a request goes further than the access guard."""
     return _matches(_ALL, method, path)
 
 

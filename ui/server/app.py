@@ -12,7 +12,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from starlette.routing import Mount
 
-from ui.server.access_guard import Door
+from ui.server.access_guard import AccessGuard
 from ui.server.asgi import App
 from ui.server.calls import Calls
 from ui.server.canvas import canvas
@@ -22,7 +22,7 @@ from ui.server.form import CSS, form
 from ui.server.gradio_private import GuardedBlocks
 from ui.server.gradio_sessions import LimitedSessions
 from ui.server.login_guard import LoginGuard, LoginPaused
-from ui.server.questions import Answers
+from ui.server.questions import Questions
 from ui.server.questions_route import add_questions
 from ui.server.reach import Reach
 from ui.server.routes import add_routes
@@ -79,7 +79,7 @@ def build(studio: Studio, reach: Reach) -> App:
         CORSMiddleware, allow_origins=reach.origins, allow_methods=["GET", "POST"], allow_headers=["*"]
     )
     app.add_exception_handler(OSError, _not_stored)
-    answers = Answers(studio, calls)
+    answers = Questions(studio, calls)
     add_routes(app, studio, answers)
     add_questions(app, answers)
     with warnings.catch_warnings():
@@ -92,7 +92,7 @@ def build(studio: Studio, reach: Reach) -> App:
     sessions.set_blocks(blocks)
     cookies = Cookies(reach.cookie_key, studio.has_data)
     logins = GradioLogins(mounted) if reach.accounts is not None else None
-    return Door(app, reach, cookies, uploaded, sessions, logins)
+    return AccessGuard(app, reach, cookies, uploaded, sessions, logins)
 
 
 def _not_stored(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001 - what a handler is given

@@ -1,4 +1,4 @@
-"""Requests and answers as ASGI has them, for the door."""
+"""Requests and answers as ASGI has them, for the access guard."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whom a request is from: its peer, or where that is a trusted proxy, the client that it names.
 
-What proxies add is removed from every request, so that nothing behind the door can be misled by it.
+What proxies add is removed from every request, so that nothing behind the access guard can be misled by it.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Refused(Exception):
     """A question that has no answer; the message is one sentence for people."""
 
 
-class Answers:
+class Questions:
     """Answers questions about a studio."""
 
     def __init__(self, studio: Studio, calls: Calls) -> None:

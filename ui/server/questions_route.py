@@ -14,11 +14,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from ui.server.access_guard import owner_of
-from ui.server.questions import Answers, Refused, fields_of
+from ui.server.questions import Questions, Refused, fields_of
 from ui.studio.owners import Owner
 
 
-def add_questions(app: FastAPI, answers: Answers) -> None:
+def add_questions(app: FastAPI, answers: Questions) -> None:
     """Add the route."""
 
     @app.post("/gradio_api/component_server")
@@ -28,7 +28,7 @@ def add_questions(app: FastAPI, answers: Answers) -> None:
         return await to_thread.run_sync(_answer, answers, owner_of(request), body)
 
 
-def _answer(answers: Answers, owner: Owner, body: bytes) -> Response:
+def _answer(answers: Questions, owner: Owner, body: bytes) -> Response:
     """The answer to a question: a JSON object as text in JSON, as Gradio's server functions return it."""
     try:
         asked: Any = json.loads(body)

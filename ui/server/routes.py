@@ -1,6 +1,6 @@
 """Our own routes beside Gradio's: pictures, files to open, and the events of runs.
 
-The door (`ui/server/access_guard.py`) stands before them, so each knows the requester and asks its store
+The guard (`ui/server/access_guard.py`) stands before them, so each knows the requester and asks its store
 for what is theirs.
 """
 
@@ -22,7 +22,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response, StreamingRes
 from graph.problems import InvalidWorkflow
 from graph.workflow.file import loads
 from ui.server.access_guard import owner_of
-from ui.server.questions import Answers
+from ui.server.questions import Questions
 from ui.studio.event_log import Event, EventLog
 from ui.studio.gallery import thumbnail
 from ui.studio.runs import UnknownRun
@@ -49,7 +49,7 @@ def _bundle(modified: int) -> tuple[str, bytes, bytes]:  # noqa: ARG001 - read a
     return hashlib.sha256(content).hexdigest()[:16], content, gzip.compress(content)
 
 
-def add_routes(app: FastAPI, studio: Studio, answers: Answers) -> None:
+def add_routes(app: FastAPI, studio: Studio, answers: Questions) -> None:
     """Add every route below `/kandinsky`."""
     router = APIRouter(prefix="/kandinsky")
 

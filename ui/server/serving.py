@@ -85,7 +85,7 @@ def server(studio: Studio, reach: Reach) -> Iterator[Server]:
 
         config: Any = uvicorn.Config(
             build(studio, reach),
-            proxy_headers=False,  # the door decides which proxy is believed
+            proxy_headers=False,  # the access guard decides which proxy is believed
             limit_concurrency=CONNECTIONS,
             log_level="warning",
             access_log=False,
