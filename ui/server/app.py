@@ -22,6 +22,7 @@ from ui.server.form import CSS, form
 from ui.server.gradio_private import GuardedBlocks
 from ui.server.gradio_sessions import LimitedSessions
 from ui.server.login_guard import LoginGuard, LoginPaused
+from ui.server.login_page import login_message
 from ui.server.questions import Questions
 from ui.server.questions_route import add_questions
 from ui.server.reach import Reach
@@ -109,8 +110,7 @@ def _mount(app: FastAPI, blocks: gr.Blocks, reach: Reach) -> None:
         path="/",
         root_path=reach.root_path or None,
         auth=_login(reach.accounts) if reach.accounts is not None else None,
-        # Gradio's login has no title; one that stands anywhere in a page is the page's.
-        auth_message=f"<title>{TITLE}</title>{TITLE} wants to know who you are.",
+        auth_message=login_message(TITLE),
         footer_links=["api", "settings"],
         max_file_size=LARGEST_UPLOAD,
         ssr_mode=False,

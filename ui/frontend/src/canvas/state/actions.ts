@@ -15,6 +15,7 @@ export interface Page {
   note(): void;
   choose(): void;
   fullscreen(): void;
+  reload(): void;
 }
 
 export type ActionId =
@@ -26,7 +27,8 @@ export type ActionId =
   | 'theme'
   | 'upload'
   | 'download'
-  | 'download-with-pictures';
+  | 'download-with-pictures'
+  | 'log-out';
 
 /** Those that change nothing: allowed while an older version is looked at. */
 const READING = new Set<ActionId>([
@@ -40,6 +42,7 @@ const READING = new Set<ActionId>([
   'shortcuts',
   'cancel',
   'theme',
+  'log-out',
 ]);
 
 export function actionsOf(session: Session, desk: Desk, theme: Theme, page: Page): (id: ActionId) => void {
@@ -97,6 +100,7 @@ export function actionsOf(session: Session, desk: Desk, theme: Theme, page: Page
     upload: page.choose,
     download: () => void session.download(false),
     'download-with-pictures': () => void session.download(true),
+    'log-out': () => void session.logOut().then((out) => out && page.reload()),
   };
   return (id) => {
     if (!editor.readOnly || READING.has(id)) actions[id]?.();

@@ -1,12 +1,16 @@
 /** Which file the canvas shows: where it is saved, whether it differs from what is saved, and the browser's copy. */
 import type { Bridge, SaveAnswer } from '../../core/server/bridge';
+import { forgetAll } from '../../core/server/kept';
 import { isWorkflow } from '../../core/view/clipboard';
 import { setTopUi } from '../../core/workflow/edits';
+import { newId } from '../../core/workflow/ids';
 import { sane } from '../../core/workflow/sane';
 import type { WorkflowJson } from '../../core/workflow/types';
 import type { Editor } from './editor.svelte';
 
 interface Draft {
+  /** Whose it is: the name of who is logged in, null without a login. */
+  user: string | null;
   workflow: WorkflowJson;
   base: string;
   name: string;
@@ -32,17 +36,19 @@ export class OpenFile {
 
   private timer: ReturnType<typeof setTimeout> | undefined;
   private full = false;
+  private forgotten = false;
 
   constructor(
     private readonly editor: Editor,
     private readonly bridge: Bridge,
+    private readonly user: string | null,
     private readonly warn: (message: string) => void,
   ) {}
 
   /** Puts a workflow onto the canvas as what is open now; returns what of it could not be read. */
   open(workflow: WorkflowJson, from: { base: string; name?: string; revision?: string | null }): string[] {
     const { workflow: read, dropped } = sane(workflow);
-    this.editor.open(read.ui?.id ? read : setTopUi(read, { id: crypto.randomUUID() }));
+    this.editor.open(read.ui?.id ? read : setTopUi(read, { id: newId() }));
     this.base = from.base;
     this.name = from.name ?? '';
     this.revision = from.revision ?? null;
@@ -96,7 +102,9 @@ export class OpenFile {
 
   keep(): void {
     clearTimeout(this.timer);
+    if (this.forgotten) return;
     const draft: Draft = {
+      user: this.user,
       workflow: this.editor.workflow,
       base: this.base,
       name: this.name,
@@ -113,9 +121,16 @@ export class OpenFile {
     }
   }
 
+  /** The person has logged out: nothing is kept from now on, nor is what was. */
+  forget(): void {
+    clearTimeout(this.timer);
+    this.forgotten = true;
+    forgetAll();
+  }
+
   /** Opens what this tab showed last, or in a new tab what was edited last in any; false where there is nothing. */
   restore(): boolean {
-    const drafts = allDrafts();
+    const drafts = allDrafts(this.user);
     const own = drafts.find(([key]) => key === PREFIX + tab());
     const [, draft] = own ?? drafts[0] ?? [];
     for (const [key] of drafts.slice(MOST_DRAFTS)) localStorage.removeItem(key);
@@ -132,17 +147,19 @@ export class OpenFile {
 /** The name of this tab, which outlives a reload. */
 function tab(): string {
   let name = sessionStorage.getItem(TAB);
-  if (!name) sessionStorage.setItem(TAB, (name = crypto.randomUUID()));
+  if (!name) sessionStorage.setItem(TAB, (name = newId()));
   return name;
 }
 
-function allDrafts(): [string, Draft][] {
+/** What is kept of this person, newest first; what is somebody else's is removed. */
+function allDrafts(user: string | null): [string, Draft][] {
   const drafts: [string, Draft][] = [];
   for (const key of Object.keys(localStorage)) {
     if (!key.startsWith(PREFIX)) continue;
     try {
       const draft = JSON.parse(localStorage.getItem(key) ?? '') as Draft;
-      if (isWorkflow(draft.workflow)) drafts.push([key, draft]);
+      if ((draft.user ?? null) !== user) localStorage.removeItem(key);
+      else if (isWorkflow(draft.workflow)) drafts.push([key, draft]);
     } catch {
       localStorage.removeItem(key);
     }

@@ -4,6 +4,7 @@ import { Catalogue } from '../../core/server/catalogue';
 import { isWorkflow, readPaste } from '../../core/view/clipboard';
 import { emptyWorkflow, setParam } from '../../core/workflow/edits';
 import { download, fileName, kindOf, mayCarryWorkflow, refuse } from '../../core/server/files';
+import { announceLogout } from '../../core/server/kept';
 import { recall } from '../../core/view/recall';
 import { rollSeeds } from '../../core/view/seeds';
 import { showDiff, type Shown } from '../../core/view/shown';
@@ -57,7 +58,7 @@ export class Session {
     this.catalogue = new Catalogue(hello.catalogue);
     this.editor = new Editor(this.catalogue);
     this.runs = new Runs(bridge, (message) => this.complain(message));
-    this.file = new OpenFile(this.editor, bridge, (message) => this.complain(message));
+    this.file = new OpenFile(this.editor, bridge, hello.user, (message) => this.complain(message));
     this.roll = localStorage.getItem(ROLL) === 'true';
   }
 
@@ -255,6 +256,19 @@ export class Session {
   toggleRoll(): void {
     this.roll = !this.roll;
     localStorage.setItem(ROLL, String(this.roll));
+  }
+
+  /** Ends the login; nothing of this person stays in the browser. Whether it worked: then the page is to go, too. */
+  async logOut(): Promise<boolean> {
+    try {
+      await this.bridge.logOut();
+    } catch (error) {
+      this.complain(error);
+      return false;
+    }
+    this.file.forget();
+    announceLogout();
+    return true;
   }
 
   async refreshResults(): Promise<void> {

@@ -133,6 +133,9 @@ export interface Follow {
 export interface Bridge {
   hello(): Promise<Hello>;
 
+  /** Ends the login. */
+  logOut(): Promise<void>;
+
   /** What would run; `to`: just to this node. */
   plan(workflow: WorkflowJson, base: string, to: string | null): Promise<Planned>;
   /** `download`: the user agreed to fetch the checkpoints that are not there. */

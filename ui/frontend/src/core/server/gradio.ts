@@ -19,6 +19,7 @@ import {
   type SavedWorkflow,
   type UploadedPicture,
 } from './bridge';
+import { newId } from '../workflow/ids';
 import { readStream } from './stream';
 import type { RunEvent, Summary, WorkflowJson } from '../workflow/types';
 
@@ -42,7 +43,7 @@ export function gradioBridge(host: Host): Bridge {
   const { server, root } = host;
   const get = host.fetch ?? ((input: RequestInfo | URL, init?: RequestInit) => fetch(input, init));
   /** Tells this page from others of the same person: the plan of a newer edit ends that of an older one. */
-  const tab = crypto.randomUUID?.() ?? String(Math.random());
+  const tab = newId();
   const pause = host.pause ?? ((time: number) => new Promise<void>((resolve) => setTimeout(resolve, time)));
   const at = (path: string) => (path.startsWith('/') ? root + path : path);
 
@@ -160,6 +161,8 @@ export function gradioBridge(host: Host): Bridge {
         templates: hello.templates.map((item) => ({ ...item, thumbnail: at(item.thumbnail) })),
       };
     },
+
+    logOut: async () => void (await post('/kandinsky/logout', new Blob())),
 
     plan: (workflow, base, to) => ask<Planned>('plan', { workflow, base, to, tab }),
     start: (workflow, base, to, download) =>

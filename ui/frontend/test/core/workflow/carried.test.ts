@@ -26,7 +26,7 @@ it('says which pictures a download carries', () => {
 });
 
 it('says so in the menu, before anything is downloaded', () => {
-  const props = { at: { x: 0, y: 0 }, minimap: false, snap: false, carried: 'Inside: all.' };
+  const props = { at: { x: 0, y: 0 }, minimap: false, snap: false, carried: 'Inside: all.', user: null };
   const { button, one } = show(FileMenu, { ...props, act: vi.fn(), onclose: vi.fn() });
   const note = button('Download with pictures').getAttribute('aria-describedby');
   expect(one(`#${note}`).textContent).toBe('Inside: all.');
