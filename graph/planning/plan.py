@@ -2,9 +2,10 @@
 
     workflow file -> Workflow -> plan() -> Plan -> Run
 
-`plan` walks the graph twice. Forwards, in topological order, it resolves each node: types, literals, constants and
-handles (which are made here, from configs alone), the node's own checks, and the keys. Backwards, from what is
-wanted, it finds which ports are needed and not in the cache: that, and only that, runs.
+`plan` walks the graph twice. Forwards, in topological order, it resolves each node: types, literals,
+constants and handles (which are made here, from configs alone), the node's own checks, and the keys.
+Backwards, from what is wanted, it finds which ports are needed and not in the cache: that, and only that,
+runs.
 """
 
 from __future__ import annotations

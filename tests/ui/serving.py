@@ -12,9 +12,9 @@ from typing import Any
 from graph.nodetypes.catalogue import Catalogue, node_types_of
 from nodes import load_image, mask, note, preview, resize, save_image
 from tests.ui import toy_pack
+from ui.server.accounts import Accounts
 from ui.server.reach import Reach
 from ui.server.serving import listen, server
-from ui.studio.owners import Accounts
 from ui.studio.studio import Places, Studio
 
 PICTURES = (load_image, mask, note, preview, resize, save_image)

@@ -186,11 +186,11 @@ def _ui(options: argparse.Namespace) -> int:
 
     from graph.cache.disk_tier import default_folder
     from graph.problems import sentence
+    from ui.server.accounts import Accounts, AccountsRefused
     from ui.server.cookies import cookie_key
     from ui.server.reach import Reach
     from ui.server.serving import LOOPBACK, CannotServe, listen, serve
     from ui.studio.limits import Limits
-    from ui.studio.owners import Accounts, AccountsRefused
     from ui.studio.studio import Places, Studio
     from ui.studio.warm import warm_up
 
@@ -252,7 +252,7 @@ def _templates(options: argparse.Namespace) -> int:  # noqa: ARG001 - a command 
 def _password(options: argparse.Namespace) -> int:
     from getpass import getpass
 
-    from ui.studio.owners import password_hash
+    from ui.server.accounts import password_hash
 
     if not sys.stdin.isatty():
         password = sys.stdin.readline().rstrip("\n")

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.routing import Mount
 
 from ui.server.access_guard import AccessGuard
+from ui.server.accounts import Accounts
 from ui.server.asgi import App
 from ui.server.calls import Calls
 from ui.server.canvas import canvas
@@ -30,7 +31,6 @@ from ui.server.routes import add_routes
 from ui.server.uploaded_files import UploadedFiles
 from ui.studio.limits import ADDRESS
 from ui.studio.log import log_failure
-from ui.studio.owners import Accounts
 from ui.studio.store import StoreError
 from ui.studio.studio import Studio
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from ui.server.accounts import Accounts
 from ui.studio.limits import Limits
-from ui.studio.owners import Accounts
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import pytest
 
 from tests.ui.browser import Browser
 from tests.ui.conftest import Called
+from ui.server.accounts import Accounts
 from ui.server.serving import welcome
-from ui.studio.owners import Accounts
 
 Start = Callable[..., subprocess.Popen[str]]
 Call = Callable[..., Called]

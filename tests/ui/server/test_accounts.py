@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ui.studio.owners import Accounts, AccountsRefused, password_hash, peer, user
+from ui.server.accounts import Accounts, AccountsRefused, password_hash
+from ui.studio.owners import peer, user
 
 
 def read(folder: Path, text: str | bytes) -> Accounts:

@@ -20,10 +20,11 @@ from graph.nodetypes.catalogue import Catalogue
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
 from tests.ui.studio.test_runs import awaited
+from ui.server.accounts import Accounts
 from ui.server.gradio_private import GuardedBlocks
 from ui.server.uploaded_files import UploadedFiles
 from ui.studio.discretion import Discretion
-from ui.studio.owners import Accounts, Owner
+from ui.studio.owners import Owner
 from ui.studio.studio import Studio
 
 Json = dict[str, Any]

@@ -20,7 +20,7 @@ from graph.nodetypes.catalogue import installed
 from tests.ui.browser import Browser
 from tests.ui.serving import places, served, toys_and_pictures
 from ui.command.main import main
-from ui.studio.owners import Accounts
+from ui.server.accounts import Accounts
 from ui.studio.studio import Studio
 from ui.studio.templates import FOLDER, templates
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.ui.browser import Browser
 from tests.ui.serving import places, served, toys_and_pictures
+from ui.server.accounts import Accounts
 from ui.server.login_guard import LoginGuard, LoginPaused
-from ui.studio.owners import Accounts
 from ui.studio.studio import Studio
 
 

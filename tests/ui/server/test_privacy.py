@@ -15,10 +15,11 @@ from PIL import Image as Pillow
 from graph.files.allowed import FileRefused, Files, Privacy
 from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
+from ui.server.accounts import Accounts
 from ui.server.allowed_routes import is_served
 from ui.server.reach import Reach
 from ui.server.uploaded_files import UploadedFiles
-from ui.studio.owners import Accounts, user
+from ui.studio.owners import user
 from ui.studio.studio import Studio
 
 Json = dict[str, Any]
