@@ -13,7 +13,7 @@ from graph.cache.memory_tier import MemoryCache
 from graph.cache.results import MEMORY_LIMIT
 from tests.nodes.conftest import decoder_folder, prior_folder
 from tests.ui.conftest import Called, Json, write_workflow
-from ui.command import run as running
+from ui.command import execute
 from ui.command.main import main
 
 __all__ = ["decoder_folder", "prior_folder"]  # fixtures
@@ -43,7 +43,7 @@ def kandinsky(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
     Whatever it was given: no traceback, nothing endless, nothing written where nothing may be.
     """
-    monkeypatch.setattr(running, "limit_memory", lambda: None)  # it would last longer than the test
+    monkeypatch.setattr(execute, "limit_memory", lambda: None)  # it would last longer than the test
 
     def call(*arguments: str | Path) -> Called:
         monkeypatch.setattr(graph.program, "_memory", MemoryCache(MEMORY_LIMIT))

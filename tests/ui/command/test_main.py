@@ -10,7 +10,7 @@ import pytest
 
 from graph.nodetypes.catalogue_json import describe
 from graph.workflow.schema import schema
-from ui.command.run import JsonLines
+from ui.command.execute import JsonLines
 
 CHAIN = {
     "one": {"type": "toys/number"},

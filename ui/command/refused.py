@@ -1,0 +1,5 @@
+"""A call that is wrong."""
+
+
+class Refused(Exception):
+    """The call is wrong; the message is one sentence."""
