@@ -88,7 +88,9 @@ def installed() -> Catalogue:
     for point in points:
         try:
             module = importlib.import_module(point.value)
-        except Exception as error:  # a pack is somebody else's code: anything can go wrong in it
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a pack is somebody else's code: it may even leave
             raise ImportError(f"pack {point.name!r} cannot be imported: {error}") from error
         for node_type in node_types_of(module):
             if catalogue.get(node_type.id) is node_type:

@@ -15,6 +15,7 @@ from graph.events import Listener, Reporter
 from graph.nodetypes.catalogue import Catalogue
 from graph.planning.explain import remember
 from graph.planning.plan import Plan, plan
+from graph.planning.step import SKIP
 from graph.problems import InvalidWorkflow
 from graph.running.execution import Execution, Outcome
 from graph.running.step_runner import Failure, RunServices, release_devices
@@ -90,9 +91,9 @@ class Run:
             error = f"there was no sign of life for {limit:g} s, which is the limit (--node-timeout)"
             failures.append(Failure(node, error, ""))
             ending.emit("failed", node=node, error=error, details="")
-            for step in self.planned.steps.values() if self.planned is not None else ():
-                if node in (link.node for links in step.links.values() for link in links):
-                    ending.emit("skipped", node=step.id, because=node)
+            for id in _depending_on(node, self.planned) if self.planned is not None else ():
+                if id not in watch.reported:
+                    ending.emit("skipped", node=id, because=node)
         seconds = ending.elapsed()
         ending.emit("done", status=status, seconds=round(seconds, 6), outputs={})
         return Outcome(status, {}, {}, failures, seconds)
@@ -142,6 +143,16 @@ class Run:
                     return None
                 known[Link(step.id, port)] = value
         return known
+
+
+def _depending_on(node: str, plan: Plan) -> list[str]:
+    """What would have run or been reused after a node, in order."""
+    lost = {node}
+    for step in plan.steps.values():  # each after those that it is linked to
+        needs = {link.node for name in step.used & step.links.keys() for link in step.links[name]}
+        if step.status != SKIP and (step.same_as in lost or lost & needs):
+            lost.add(step.id)
+    return [id for id in plan.steps if id in lost - {node}]
 
 
 def _warn_of_changes(made: Plan, reporter: Reporter) -> None:

@@ -149,8 +149,8 @@ class StepRunner:
         names = {handle.device for handle in handles_of(step)}
         with ExitStack() as locks:
             for name in sorted(names):
-                lock = _device_locks[name]
-                while not lock.acquire(timeout=_CANCEL_INTERVAL):
+                # Looked up each time: there is another lock once the run that holds this one was given up.
+                while not (lock := _device_locks[name]).acquire(timeout=_CANCEL_INTERVAL):
                     if self.services.cancelled.is_set():
                         raise Cancelled
                 locks.callback(lock.release)

@@ -29,6 +29,8 @@ class Watch:
 
     def __init__(self, listener: Listener | None, limit: float) -> None:
         self.abandoned = threading.Event()
+        self.reported: set[str] = set()
+        """The nodes of which is known what became of them."""
         self._listener = listener
         self._limit = limit
         self._signs: dict[str, float] = {}
@@ -40,10 +42,11 @@ class Watch:
             if self.abandoned.is_set():
                 raise Abandoned
             node, kind = event.get("node"), event["event"]
-            if kind in ("started", "progress", "warning") and node is not None:
-                self._signs[node] = time.monotonic()
-            elif kind in ("finished", "failed"):
+            if kind == "started" or node in self._signs:  # a warning may come of a node that only waits
+                self._signs[str(node)] = time.monotonic()
+            if kind in ("finished", "failed", "skipped"):
                 self._signs.pop(str(node), None)
+                self.reported.add(str(node))
             if self._listener is not None:
                 self._listener(event)
 

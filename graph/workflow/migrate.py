@@ -35,7 +35,11 @@ def up_to_date(workflow: Workflow, catalogue: Mapping[str, NodeType]) -> Workflo
         try:
             changed[id] = _migrated(data, node.version, node_type)
             nodes[id] = reader.node(id, changed[id])
-        except Exception as error:  # a migration meets whatever a stranger wrote
+        except KeyboardInterrupt:
+            raise
+        except (
+            BaseException
+        ) as error:  # a migration meets whatever a stranger wrote, and may raise SystemExit
             message = f"version {node.version} of {node.type} cannot be brought up to date: {sentence(error)}"
             reader.problems.append(Problem(message, node=id))
     if not nodes:

@@ -24,6 +24,7 @@ KEPT_IN_ALL = 100
 OWNERS_REMEMBERED = 1000
 MOST_ABANDONED = 3
 """Threads that were given up and are still at work; then the server has to be restarted."""
+_RESTART = f"{MOST_ABANDONED} runs hang: the server has to be restarted"
 
 
 class QueueFull(Exception):
@@ -111,7 +112,7 @@ class Runs:
         """
         with self._changed:
             if self._must_restart():
-                raise QueueFull(f"{MOST_ABANDONED} runs hang: the server has to be restarted")
+                raise QueueFull(_RESTART)
             mine = sum(entry.owner == owner for entry in self._queue)
             if mine >= QUEUED_PER_OWNER:
                 raise QueueFull(f"you have {mine} runs waiting already; wait for one, or cancel one")
@@ -239,6 +240,10 @@ class Runs:
             thread = entry.work.abandoned
             if thread is not None:
                 self._abandoned.append(thread)
+            if self._must_restart():
+                for waiting in self._queue:
+                    self._end(waiting, "failed", error=_RESTART)
+                self._queue.clear()
             self._forget()
             self._tell_positions()
         except Exception as error:  # the next run is worked on all the same

@@ -189,6 +189,20 @@ def test_a_pack_has_no_bare_ids(monkeypatch: pytest.MonkeyPatch) -> None:
         installed_from(monkeypatch, Point("pack", "tests.graph.toys"))
 
 
+@pytest.mark.parametrize("error", [SystemExit(7), RuntimeError("no")])
+def test_a_pack_that_cannot_be_imported_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    from graph.nodetypes import catalogue
+
+    def leave(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(catalogue.importlib, "import_module", leave)
+    with pytest.raises(ImportError, match="pack 'odd' cannot be imported"):
+        installed_from(monkeypatch, Point("odd", "odd"))
+
+
 # Wire types
 
 

@@ -18,7 +18,9 @@ from graph.context import OutputFolder, Progress
 from graph.node import node
 from graph.nodetypes.catalogue import Catalogue
 from graph.program import assemble
+from graph.running.watch import Watch
 from graph.workflow.file import from_json
+from tests.graph import toys
 
 LET_GO = threading.Event()
 
@@ -79,7 +81,32 @@ def hang_and_write(*, outputs: OutputFolder) -> int:
     return 3
 
 
-NODES = (raises, raises_beside, one, keep, hang, hang_and_write)
+@node(title="Pass on", group="Toys")
+def pass_on(a: int) -> int:
+    """The same number."""
+    return a
+
+
+@node(title="Handle", group="Toys", folds=True)
+def handle() -> toys.ToyHandle:
+    """Something on a device."""
+    return toys.ToyHandle("toy", "test_hanging")
+
+
+@node(title="Hang with", group="Toys")
+def hang_with(h: toys.ToyHandle) -> int:
+    """Keep a device until the test lets go."""
+    LET_GO.wait(30)
+    return 4
+
+
+@node(title="Use", group="Toys")
+def use(h: toys.ToyHandle) -> int:
+    """Use a device."""
+    return 5
+
+
+NODES = (raises, raises_beside, one, keep, hang, hang_and_write, pass_on, handle, hang_with, use)
 CATALOGUE = Catalogue(function.node_type for function in NODES)  # type: ignore[attr-defined]
 
 
@@ -165,6 +192,47 @@ def test_a_cancelled_run_whose_node_hangs_is_reported_as_cancelled(tmp_path: Pat
     threading.Timer(0.05, run.cancel).start()
     assert run.execute().status == "cancelled"
     assert [event["event"] for event in events if event["event"] == "failed"] == []
+
+
+def test_everything_that_depends_on_a_node_that_hangs_is_skipped_once(tmp_path: Path) -> None:
+    nodes = {
+        "stuck": {"type": "hang"},
+        "next": {"type": "pass_on", "inputs": {"a": "stuck.int"}},
+        "last": {"type": "keep", "inputs": {"a": "next.int"}},
+        "muted": {"type": "keep", "inputs": {"a": "stuck.int"}, "mode": "muted"},
+    }
+    run, events = started(tmp_path, nodes, limit=0.2)
+    assert run.execute().status == "failed"
+    skipped = [(event["node"], event["because"]) for event in events if event["event"] == "skipped"]
+    assert skipped == [("muted", "muted"), ("next", "stuck"), ("last", "stuck")]
+
+
+def test_a_warning_of_a_node_that_only_waits_is_no_sign_of_work() -> None:
+    watch = Watch(None, limit=0.1)
+
+    def work() -> None:
+        watch.listener({"event": "warning", "node": "later", "message": "its file was damaged"})
+        time.sleep(0.4)
+
+    thread, silent = watch.run(work)
+    assert silent is None and not thread.is_alive()
+
+
+def test_who_waits_for_the_device_of_an_abandoned_run_gets_it(tmp_path: Path) -> None:
+    nodes = {"h": {"type": "handle"}, "stuck": {"type": "hang_with", "inputs": {"h": "h.toy_handle"}}}
+    hanging, _ = started(tmp_path, nodes, limit=0.5)
+    waiting, _ = started(tmp_path, {**nodes, "stuck": {"type": "use", "inputs": {"h": "h.toy_handle"}}})
+    statuses: list[str] = []
+    began = threading.Event()
+    hanging.listener = lambda event: began.set() if event["event"] == "started" else None
+    first = threading.Thread(target=lambda: statuses.append(hanging.execute().status), daemon=True)
+    first.start()
+    assert began.wait(10)
+    second = threading.Thread(target=lambda: statuses.append(waiting.execute().status), daemon=True)
+    second.start()
+    for thread in (first, second):
+        thread.join(10)
+    assert sorted(statuses) == ["failed", "ok"]
 
 
 def test_nodes_that_report_steps_are_not_hanging(tmp_path: Path) -> None:

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph.node import node
+from graph.nodetypes.catalogue import Catalogue
 from graph.problems import InvalidWorkflow
 from graph.workflow import document as shape
 from graph.workflow import file as workflow
 from graph.workflow.file import Link, from_json, load, loads, save
+from graph.workflow.migrate import up_to_date
 from tests.graph import toys
 from tests.graph.bench import CATALOGUE, plan_of, problems_of
 
@@ -366,6 +369,22 @@ def test_a_migration_that_meets_nonsense_is_a_problem_of_the_node() -> None:
     ]
     assert len(found) == 2
     assert found[1] == "n: version 1 of old cannot be brought up to date: KeyError: 'params'"
+
+
+def test_a_migration_that_leaves_is_a_problem_of_the_node() -> None:
+    def leave(_: dict[str, Any]) -> dict[str, Any]:
+        raise SystemExit(7)
+
+    @node(title="Leave", group="Toy", version=2, migrations={1: leave})
+    def leaves() -> int:
+        """Leave."""
+        return 1
+
+    data = {"format": "kandinsky-workflow", "version": 1, "nodes": {"n": {"type": "leaves"}}}
+    found = up_to_date(from_json(data), Catalogue([leaves.node_type]))  # type: ignore[attr-defined]
+    assert [str(problem) for problem in found.problems] == [
+        "n: version 1 of leaves cannot be brought up to date: SystemExit: 7"
+    ]
 
 
 def test_setting_a_param_of_an_older_node_sets_the_migrated_one() -> None:

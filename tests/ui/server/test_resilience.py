@@ -161,17 +161,24 @@ def test_a_full_disk_is_a_sentence_until_there_is_room(
     browser.ask("save", name="a", workflow=saving("scene.png", "w"), revision=None)
 
 
-def test_a_queue_that_hangs_refuses_before_it_starts() -> None:
-    runs, order = Runs(), []
+def test_a_queue_that_hangs_refuses_what_comes_and_ends_what_waits() -> None:
+    runs, order, hanging = Runs(), [], []
     for number in range(MOST_ABANDONED):
         work = Work(str(number), order)
         work.abandoned = threading.Thread(target=LET_GO.wait, daemon=True)
         work.abandoned.start()
+        hanging.append(work)
+        runs.start("a", work)
+    last = runs.log("a", runs.start("a", Work("waits longer", order)))
+    for work in hanging:
         work.go.set()
-        log = runs.log("a", runs.start("a", work))
-        while not log.ended:
-            time.sleep(0.01)
-    time.sleep(0.05)
+    deadline = time.monotonic() + 10
+    while not last.ended:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert not runs.works and "waits longer" not in order
+    done = last.since(0)[0][-1]
+    assert (done["status"], done["error"]) == ("failed", "3 runs hang: the server has to be restarted")
     with pytest.raises(QueueFull, match="restarted"):
         runs.start("a", Work("one more", order))
     runs.close()
