@@ -37,9 +37,7 @@ def up_to_date(workflow: Workflow, catalogue: Mapping[str, NodeType]) -> Workflo
             nodes[id] = reader.node(id, changed[id])
         except KeyboardInterrupt:
             raise
-        except (
-            BaseException
-        ) as error:  # a migration meets whatever a stranger wrote, and may raise SystemExit
+        except BaseException as error:  # it meets whatever a stranger wrote, and may raise SystemExit
             message = f"version {node.version} of {node.type} cannot be brought up to date: {sentence(error)}"
             reader.problems.append(Problem(message, node=id))
     if not nodes:
