@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from urllib.parse import parse_qs
 
@@ -24,7 +24,7 @@ class Conversations:
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
-        self._begun: defaultdict[str, deque[str]] = defaultdict(deque)
+        self._begun: defaultdict[str, list[str]] = defaultdict(list)
         """Address or user -> their calls and sessions, oldest first."""
 
     def begin(self, owner: Owner, id: str) -> bool:
@@ -36,8 +36,15 @@ class Conversations:
             begun = self._begun[owner.block]
             begun.append(id)
             if len(begun) > MOST_CONVERSATIONS:
-                del self._owners[begun.popleft()]
+                self._forget_one(begun)
         return self._owners[id] == owner.id
+
+    def _forget_one(self, begun: list[str]) -> None:
+        """The oldest of whoever has most at an address: a neighbour's excess costs nobody their answers."""
+        (most, _), *_ = Counter(self._owners[id] for id in begun).most_common(1)
+        oldest = next(id for id in begun if self._owners[id] == most)
+        begun.remove(oldest)
+        del self._owners[oldest]
 
     def may_get(self, owner: Owner, path: str, query: str) -> bool:
         """Whether what is read there belongs to a call or session of this person, or to none."""

@@ -54,10 +54,12 @@ class LoginGuard:
             LoginPaused: when this address has to wait first.
         """
         now = self._clock()
-        places = [self._count((name, address), now), self._count(("", address), now)]
-        waiting = max(place.until for place in places) - now
-        if waiting > 0:
-            raise LoginPaused(waiting)
+        # The address first: while it is paused, names that it invents must not push out other counts.
+        places = []
+        for key in (("", address), (name, address)):
+            places.append(self._count(key, now))
+            if places[-1].until > now:
+                raise LoginPaused(places[-1].until - now)
         for place in places:
             place.failures += 1
             place.last = now

@@ -277,10 +277,12 @@ class Runs:
                 del self._entries[entry.log.run]
         done = [entry for entry in done if entry.log.run in self._entries]
         for _ in range(len(done) - KEPT_IN_ALL):
-            # Of whoever has most: nobody's many runs remove another's few.
+            # Of whoever has most at the address that has most: nobody's many runs remove another's few.
             counts = Counter(entry.address or entry.owner for entry in done)
-            (most, _), *_ = counts.most_common(1)
-            oldest = next(entry for entry in done if (entry.address or entry.owner) == most)
+            (place, _), *_ = counts.most_common(1)
+            there = [entry for entry in done if (entry.address or entry.owner) == place]
+            (owner, _), *_ = Counter(entry.owner for entry in there).most_common(1)
+            oldest = next(entry for entry in there if entry.owner == owner)
             done.remove(oldest)
             del self._entries[oldest.log.run]
         for owner in sorted(self._served, key=self._served.__getitem__)[:-OWNERS_REMEMBERED]:

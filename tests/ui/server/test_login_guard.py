@@ -8,6 +8,7 @@ import pytest
 
 from tests.ui.browser import Browser
 from tests.ui.serving import places, served, toys_and_pictures
+from ui.server import login_guard
 from ui.server.accounts import Accounts
 from ui.server.login_guard import LoginGuard, LoginPaused
 from ui.studio.studio import Studio
@@ -47,6 +48,16 @@ def test_an_address_is_counted_over_all_names() -> None:
     assert all(pause(guard, f"name{number}", "1.1.1.1") == 0.0 for number in range(10))
     assert pause(guard, "another", "1.1.1.1") == 60.0
     assert pause(guard, "another", "2.2.2.2") == 0.0
+
+
+def test_names_invented_during_a_pause_push_no_counts_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_guard, "_MOST_REMEMBERED", 30)
+    guard = LoginGuard(Clock())
+    for _ in range(10):
+        pause(guard, "anna", "2.2.2.2")
+    for number in range(100):
+        pause(guard, f"name{number}", "1.1.1.1")
+    assert pause(guard, "anna", "2.2.2.2") == 60.0
 
 
 def test_who_knows_the_password_is_not_counted() -> None:

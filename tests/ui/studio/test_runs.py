@@ -255,3 +255,22 @@ def test_closing_ends_everything() -> None:
     runs.close()
     assert read(runs.log("anna", run))[-1]["status"] == "cancelled"
     assert read(runs.log("anna", waiting))[-1]["status"] == "cancelled"
+
+
+def test_behind_one_address_nobodys_many_runs_remove_anothers_few(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "KEPT_IN_ALL", 4)
+    order: list[str] = []
+    ids = []
+    for owner in ("few", "many", "many", "many", "many"):
+        work = Work(owner, order)
+        work.go.set()
+        ids.append(runs.start(owner, work, address="192.0.2.1"))
+        read(runs.log(owner, ids[-1]))
+    last = Work("last", order)
+    last.go.set()
+    read(runs.log("last", runs.start("last", last, address="192.0.2.2")))
+    assert runs.log("few", ids[0]).ended
+    with pytest.raises(UnknownRun):
+        runs.log("many", ids[1])
