@@ -109,7 +109,8 @@ class Files:
         self.cwd = Path(os.path.abspath(cwd or Path.cwd()))  # noqa: PTH100 - without its ".."
         self.base = Path(os.path.abspath(base)) if base is not None else None  # noqa: PTH100
         self.inputs = self.cwd / "inputs"
-        self._listed: tuple[int, list[str]] | None = None
+        self._listed: tuple[int, dict[str, list[str]]] | None = None
+        self._own: dict[str, Path] | None = None
         self.index = index or FingerprintIndex()
         self.models = (models or models_folder()).absolute()
         self.privacy = privacy
@@ -236,43 +237,56 @@ class Files:
             if self._is_allowed(path.resolve()):
                 return LocalFile(path, path.name, wanted)
         called = self._names.get(text)
-        for path in self._likely(called):
-            with suppress(FileRefused, OSError, ValueError):
-                if self._is_allowed(path.resolve()) and self._fingerprint(path, path.name) == wanted:
-                    return LocalFile(path, path.name, wanted)
+        if called and self.base is not None:
+            beside = self.base / Path(called).name
+            if self._content_of(beside) == wanted:
+                return LocalFile(beside, beside.name, wanted)
+        own = self._own_inputs().get(wanted) if self.privacy is None else None
+        if own is not None:
+            return LocalFile(own, own.name, wanted)
         shown = f"{called[:90]!r} ({text})" if called else f"{text!r}"
         if self.privacy is not None:
             raise FileRefused(f"{shown} is not among your pictures: upload it.")
         where = f"in {self.inputs}, among the workflow's assets, nor known from a run before"
         raise Missing(f"{shown} is neither {where}")
 
-    def _likely(self, called: str | None) -> Iterator[Path]:
-        """Files that may have a content: the one beside the workflow that is called as it was, and the user's
-        own `inputs/`, but for those that are named after another content."""
-        if called and self.base is not None:
-            yield self.base / Path(called).name
-        if self.privacy is None:
-            yield from (self.inputs / name for name in _names(self.inputs) if not _HASHED.match(name))
+    def _content_of(self, path: Path) -> str | None:
+        """The sha256 of a file that may be read; None for any other."""
+        with suppress(FileRefused, OSError, ValueError):
+            if self._is_allowed(path.resolve()):
+                return self._fingerprint(path, path.name)
+        return None
+
+    def _own_inputs(self) -> dict[str, Path]:
+        """The files in `inputs/` that are not named after a content, by content; looked through once."""
+        listed = self._input_names()
+        if self._own is None:
+            names = [name for start in listed if not _HASHED.fullmatch(start) for name in listed[start]]
+            found = {self._content_of(path): path for path in (self.inputs / name for name in names)}
+            self._own = {sha256: path for sha256, path in found.items() if sha256 is not None}
+        return self._own
 
     def _with_content(self, wanted: str) -> Iterator[Path]:
         """The files of `inputs/` that are named after this content and may be read."""
         if self.privacy is not None and not self.privacy.owns(wanted):
             return
         inputs = self.inputs.resolve()
-        for name in self._input_names():
-            if name.startswith(wanted):
-                path = (self.inputs / name).resolve()
-                if self._is_allowed(path) if self.privacy is None else path.is_relative_to(inputs):
-                    yield path
+        for name in self._input_names().get(wanted, ()):
+            path = (self.inputs / name).resolve()
+            if self._is_allowed(path) if self.privacy is None else path.is_relative_to(inputs):
+                yield path
 
-    def _input_names(self) -> list[str]:
-        """What is in `inputs/`, listed anew only when it changed: it may be thousands of pictures."""
+    def _input_names(self) -> dict[str, list[str]]:
+        """The names in `inputs/` by their first 64 characters; listed anew when the folder changed."""
         try:
             changed = self.inputs.stat().st_mtime_ns
         except OSError:
-            return []
+            return {}
         if self._listed is None or self._listed[0] != changed:
-            self._listed = changed, sorted(_names(self.inputs))
+            by_start: dict[str, list[str]] = {}
+            for name in sorted(_names(self.inputs)):
+                by_start.setdefault(name[:64], []).append(name)
+            self._listed, self._own = (changed, by_start), None
         return self._listed[1]
 
     def _asset(self, wanted: str) -> bytes:

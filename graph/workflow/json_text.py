@@ -13,11 +13,14 @@ import math
 from collections import Counter
 from typing import Any
 
+from graph.patience import patiently
+
 MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 64
 MAX_VALUES = 2_500_000
 """Commas and opening brackets at most: a small text of many tiny values takes a lot of memory."""
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _OPEN_DEPTH = 2
 _OPEN_KEYS = ("inputs", "params")
 
@@ -39,7 +42,7 @@ def read(data: bytes | str) -> Any:
             data = data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise JsonRefused(f"the file is not UTF-8 text (byte {error.start})") from None
-    if sum(map(data.count, ",[{")) > MAX_VALUES:
+    if values_in(data) > MAX_VALUES:
         raise JsonRefused(f"the file holds too many values; expected at most {MAX_VALUES:,}")
     try:
         value = json.loads(
@@ -59,6 +62,13 @@ def read(data: bytes | str) -> Any:
     if "\\u" in data:
         _check_characters(value)
     return value
+
+
+def values_in(text: bytes | str) -> int:
+    """How many values a JSON text may have, without parsing it: commas and opening brackets."""
+    if isinstance(text, bytes):
+        return sum(map(text.count, b",[{"))
+    return sum(map(text.count, ",[{"))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -132,7 +142,8 @@ def _open(value: Any, depth: int, key: str) -> str:
         return _line(value)
     pad = "  " * (depth + 1)
     if isinstance(value, dict):
-        items = [f"{_line(name)}: {_open(child, depth + 1, name)}" for name, child in value.items()]
+        children = patiently(value.items())
+        items = [f"{_line(name)}: {_open(child, depth + 1, name)}" for name, child in children]
     else:
         items = [_open(child, _OPEN_DEPTH + 1, "") for child in value]
     brackets = "{}" if isinstance(value, dict) else "[]"
@@ -147,7 +158,7 @@ def _line(value: Any) -> str:
         return "[" + ", ".join(map(_line, value)) + "]"
     if isinstance(value, float):
         return _number(value)
-    return json.dumps(value, ensure_ascii=False)
+    return _encode(value)
 
 
 def _number(value: float) -> str:

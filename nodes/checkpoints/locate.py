@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment, Unavailable
 from graph.files.allowed import LOCAL, Files, models_folder
+from graph.problems import nearest
 from nodes.checkpoints import hub
 from nodes.files.reading import CheckpointError
 
@@ -187,6 +187,6 @@ def _of_snapshot(source: str, snapshot: hub.Snapshot, environment: Environment) 
 
 def _unknown(source: str, models: Path) -> str:
     known = ["miniature", *(entry.name for entry in models.iterdir())] if models.is_dir() else ["miniature"]
-    near = get_close_matches(source, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    near = nearest(source, known)
+    hint = f"; did you mean {near!r}?" if near else ""
     return f"source {source!r} is not in the models folder ({models}), nor a hub id (owner/name){hint}"

@@ -7,10 +7,10 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from graph.context import Environment
+from graph.problems import nearest
 from nodes.checkpoints.locate import locate_file
 from nodes.files.lora import NAMES, SETTINGS, Change, read_changes
 from nodes.files.reading import CheckpointError, read_header, read_json, read_metadata
@@ -52,8 +52,8 @@ def check_fits(changes: Mapping[str, Change], handle: UNet | Prior, file: Path) 
         stored = base.get(f"{layer}.weight")
         if stored is None:
             layers = [name.removesuffix(".weight") for name in base if name.endswith(".weight")]
-            near = get_close_matches(layer, layers, n=1)
-            hint = f"; the nearest name is {near[0]}" if near else ""
+            near = nearest(layer, layers)
+            hint = f"; the nearest name is {near}" if near else ""
             raise CheckpointError(
                 f"{file} is a LoRA for another network: it changes {layer}, which {here} lacks{hint}"
             )

@@ -83,6 +83,8 @@ class Library:
         self._catalogue = catalogue
         self._lock = threading.Lock()
         self._index = Index(folder)
+        self._version_bytes: int | None = None
+        """Of all versions; looked up when the first is added: there may be very many."""
 
     def saved(self) -> list[Listed]:
         """Every workflow that can be read, last saved first; files that did not change are not read again."""
@@ -211,10 +213,14 @@ class Library:
         kept = self._version_files(name)
         moment = max(int(modified * 1e9), int(kept[0].stem) + 1 if kept else 0)
         self._write(self._versions_folder(name) / f"{moment:020}.json", content)
-        room = self._room.bytes - sum(map(_size, self.folder.glob(".versions/*/*.json")))
+        if self._version_bytes is None:
+            self._version_bytes = sum(map(_size, self.folder.glob(".versions/*/*.json")))
+        else:
+            self._version_bytes += len(content)
         for number, path in reversed(list(enumerate(self._version_files(name)))):
-            if number and (number >= VERSIONS or room < 0):  # the oldest of this workflow, and of no other
-                room += _size(path)
+            # The oldest of this workflow, and of no other.
+            if number and (number >= VERSIONS or self._version_bytes > self._room.bytes):
+                self._version_bytes -= _size(path)
                 path.unlink(missing_ok=True)
 
     def _version(self, path: Path) -> dict[str, Any]:

@@ -43,14 +43,19 @@ class Index:
 
     def update(self, files: Iterable[Path]) -> list[Listed]:
         """The entries of these files; those that changed are read."""
-        if self._known is None:
-            self._known = self._stored()
+        before = self._stored() if self._known is None else self._known
         stamps = {stamp: file for file in files if (stamp := _stamp(file))}
-        new = {stamp: _read(file) for stamp, file in stamps.items() if stamp not in self._known}
-        gone = self._known.keys() - stamps.keys()
-        self._known = {stamp: self._known.get(stamp, new.get(stamp)) for stamp in stamps}
-        if new or gone:
-            self._store(new, gone)
+        known = {stamp: before[stamp] for stamp in stamps if stamp in before}
+        new: dict[str, Listed | None] = {}
+        gone = before.keys() - stamps.keys()
+        try:
+            for stamp, file in stamps.items():
+                if stamp not in known:
+                    new[stamp] = _read(file)
+        finally:  # what was read before the request's time was over is not read again
+            self._known = known | new
+            if new or gone:
+                self._store(new, gone)
         return [entry for entry in self._known.values() if entry is not None]
 
     def _open(self) -> Store:

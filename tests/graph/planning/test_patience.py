@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import string
 import time
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from graph.context import Environment
-from graph.files.allowed import Files, Privacy
+from graph.context import Environment, Unavailable
+from graph.files.allowed import Files, Missing, Privacy
 from graph.patience import interruptible, patiently
 from graph.planning.plan import check, plan
 from graph.problems import names_looked_up, nearest
-from graph.workflow.file import from_json
+from graph.workflow.file import Workflow, from_json, save
+from nodes.checkpoints.locate import locate_file
 from tests.graph.bench import CATALOGUE
 
 
@@ -73,15 +75,35 @@ def test_planning_asks_every_thousand_nodes_whether_to_go_on(tmp_path: Path) -> 
 
     with pytest.raises(Enough), interruptible(stop):
         from_json(data, tmp_path)
+    with pytest.raises(Enough), interruptible(stop), interruptible(ask):  # both count
+        from_json(data, tmp_path)
+    with pytest.raises(Enough), interruptible(stop):
+        save(Workflow(data, {}, {}, {}))
     assert list(patiently(range(3))) == [0, 1, 2]
+
+
+def test_an_unknown_checkpoint_is_not_compared_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of thousands of nodes may name one, and the models folder may hold thousands."""
+    dice = random.Random(3)
+    models = tmp_path / "models"
+    for _ in range(2000):
+        (models / "".join(dice.choices("abcd", k=60))).mkdir(parents=True)
+    monkeypatch.setenv("KANDINSKY_MODELS", str(models))
+    environment = Environment(Files(tmp_path), hub=False)
+    start = time.process_time()
+    with names_looked_up():
+        for _ in range(20):
+            with pytest.raises(Unavailable, match="is not in the models folder"):
+                locate_file("".join(dice.choices("abcd", k=60)), "", environment, ["a"])
+    assert time.process_time() - start < 3
 
 
 @pytest.mark.parametrize("private", [False, True])
 def test_the_folder_of_pictures_is_listed_once(
     tmp_path: Path, private: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import hashlib
-
     from graph.files import allowed as module
 
     inputs = tmp_path / "inputs"
@@ -92,6 +114,9 @@ def test_the_folder_of_pictures_is_listed_once(
         (inputs / f"{sha256}.png").write_bytes(content)
     late = b"late"
     owned = {*hashes, hashlib.sha256(late).hexdigest()}
+    named = hashlib.sha256(b"named").hexdigest()
+    (inputs / f"{named} of mine.png").write_bytes(b"named")  # as somebody may have called it
+    owned.add(named)
     listed: list[Path] = []
     names = module._names
     monkeypatch.setattr(module, "_names", lambda folder: listed.append(folder) or names(folder))
@@ -99,6 +124,28 @@ def test_the_folder_of_pictures_is_listed_once(
     files = Files(tmp_path, cwd=tmp_path, privacy=privacy)
     for sha256 in hashes:
         assert files.file(f"sha256:{sha256}").sha256 == sha256
+    assert files.file(f"sha256:{named}").name == f"{named} of mine.png"
     assert listed == [inputs]
     (inputs / f"{hashlib.sha256(late).hexdigest()}.png").write_bytes(late)
     assert files.file(f"sha256:{hashlib.sha256(late).hexdigest()}").path is not None
+
+
+def test_the_users_own_files_are_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workflow of many pictures that are not here: each of them looked through `inputs/` anew."""
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    for number in range(50):
+        (inputs / f"mine {number}.png").write_bytes(str(number).encode())
+    files = Files(tmp_path, cwd=tmp_path)
+    read: list[Path] = []
+    sha256 = files.index.sha256
+    monkeypatch.setattr(files.index, "sha256", lambda path: read.append(path) or sha256(path))
+    for number in range(50):
+        with pytest.raises(Missing):
+            files.file(f"sha256:{number:064x}")
+    assert len(read) == 50
+    wanted = hashlib.sha256(b"7").hexdigest()
+    assert files.file(f"sha256:{wanted}").name == "mine 7.png"
+    later = hashlib.sha256(b"later").hexdigest()
+    (inputs / "later.png").write_bytes(b"later")
+    assert files.file(f"sha256:{later}").name == "later.png"

@@ -9,8 +9,9 @@ import pytest
 
 from tests.ui.serving import toys_and_pictures
 from ui.studio import library as limits
+from ui.studio import library_index
 from ui.studio.changes import changes
-from ui.studio.library import WHATEVER, Conflict, Library, LibraryError
+from ui.studio.library import WHATEVER, Conflict, Library, LibraryError, Room
 
 CATALOGUE = toys_and_pictures()
 
@@ -141,3 +142,48 @@ def test_changes_in_words() -> None:
     assert changes(of(one=one), of(one={**one, "params": {}})) == "3 params changed"
     assert changes(of(one=one), of(one={**one, "inputs": {}})) == "wires of 1 node changed"
     assert changes(of(one=one), {**of(one=one), "interface": {"inputs": {}}}) == "the form changed"
+
+
+def test_the_sizes_of_all_versions_are_looked_up_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There may be 200,000 files of versions; each save looked at all of them."""
+    for number in range(20):
+        library.save(f"other {number}", workflow(1), None)
+        library.save(f"other {number}", workflow(2), WHATEVER)
+    looked: list[Path] = []
+    size = limits._size
+    monkeypatch.setattr(limits, "_size", lambda path: looked.append(path) or size(path))
+    library.save("other 0", workflow(3), WHATEVER)
+    assert not [path for path in looked if ".versions" in path.parts]
+    small = Library(library.folder, CATALOGUE, Room(100, sum(map(size, library.folder.rglob("*.json")))))
+    for amount in range(4, 40):  # its own oldest versions go, and nobody else's
+        small.save("other 0", workflow(amount), WHATEVER)
+    assert 1 <= len(small.versions("other 0")) < 36
+    assert all(len(small.versions(f"other {number}")) == 1 for number in range(1, 20))
+
+
+def test_a_list_that_takes_too_long_goes_on_where_it_ended(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        library.save(f"flow {number}", workflow(number), None)
+    read = library_index._read
+    before: list[Path] = []
+
+    class Enough(Exception):
+        pass
+
+    def reading(file: Path) -> library_index.Listed | None:
+        before.append(file)
+        if len(before) == 3:
+            raise Enough
+        return read(file)
+
+    monkeypatch.setattr(library_index, "_read", reading)
+    with pytest.raises(Enough):
+        library.saved()
+    assert len(library.saved()) == 5
+    assert len(before) == 6  # the third was read again
+    assert len(Library(library.folder, CATALOGUE).saved()) == 5
+    assert len(before) == 6
