@@ -11,7 +11,7 @@ from nodes import batches
 from nodes.pixels import pictures as pixels
 from ui.server import access_guard as access
 from ui.server import conversations, gradio_private, login_guard, uploaded_files
-from ui.studio import discretion, edits, library, limits, runs, studio, uploads
+from ui.studio import deadline, discretion, library, limits, runs, studio, uploads
 from ui.studio.limits import MB, Limits
 
 TEXT = (Path(__file__).parent.parent / "docs" / "SECURITY.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ EXPECTED = {
     "pictures that are decoded at the same time": (pixels.decoding._initial_value,),
     "levels of the values of a call": (gradio_private.MOST_DEPTH,),
     "values of a call": (gradio_private.MOST_VALUES,),
-    "planning": (edits.PLAN_SECONDS,),
+    "planning": (deadline.SECONDS,),
     "looking for the nearest known names": (problems.NAMES_SECONDS,),
     "failures of an address, or of a name from an address, before a pause": (login_guard.FAILURES,),
     "the first pause; each further failure doubles it": (login_guard.FIRST_PAUSE,),

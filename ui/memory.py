@@ -29,6 +29,17 @@ def limit_memory() -> None:
             resource.setrlimit(resource.RLIMIT_DATA, (int(memory * FRACTION), hard))
 
 
+def rarely_search_for_garbage() -> None:
+    """Leave alone what is there for good, and look through everything only after millions of new objects.
+
+    A large workflow makes as many; Python would look through them again and again, half a second each time,
+    in which nobody is answered.
+    """
+    gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, 1000)
+
+
 def give_back() -> None:
     """Return to the system what a large request left in the pools of glibc; elsewhere nothing."""
     gc.collect(1)  # an error and the frames that it came through hold each other

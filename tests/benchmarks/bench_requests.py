@@ -79,6 +79,14 @@ def bodies(scale: float = 1.0) -> dict[str, tuple[str, list[bytes]]]:
         "12 large pictures as assets": ("/kandinsky/open", [workflow(large).encode()]),
         "millions of values": ("/kandinsky/open", [nested.encode()]),
         "many nodes to plan": ("/gradio_api/component_server", [question("plan", workflow=json.loads(many))]),
+        "a question of empty lists": (
+            "/gradio_api/component_server",
+            [b'{"fn_name": "hello", "data": [' + b"[]," * (50 * mega) + b"0]}"],
+        ),
+        "a call of empty lists": (
+            "/gradio_api/queue/join",
+            [b'{"session_hash": "lists", "fn_index": 0, "data": [' + b"[]," * (50 * mega) + b"0]}"],
+        ),
         "a text of 60 MB": ("/gradio_api/component_server", [question("plan", workflow="x" * (60 * mega))]),
     }
 

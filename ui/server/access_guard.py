@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from anyio import to_thread
 
+from graph.workflow import json_text
 from ui.memory import give_back
 from ui.server.allowed_routes import is_free, is_served
 from ui.server.asgi import (
@@ -38,6 +39,7 @@ from ui.server.forwarded import client_of
 from ui.server.origins import is_preflight, refusal
 from ui.server.reach import Reach
 from ui.server.uploaded_files import UploadedFiles
+from ui.server.workflow_requests import LARGE_BYTES
 from ui.studio.limits import ADDRESS, TOO_MANY_PAGES
 from ui.studio.owners import Owner, peer, user
 
@@ -53,6 +55,7 @@ _UPLOAD = re.compile(r"/gradio_api/upload/?")
 _CALL = re.compile(r"/gradio_api/call/(v2/)?[^/]+/?")
 _JOIN = re.compile(r"/gradio_api/queue/join/?")
 _CANCEL = re.compile(r"/gradio_api/cancel/?")
+_JSON = re.compile(r"/gradio_api/(call/.+|queue/join|cancel|reset|component_server)/?", re.DOTALL)
 
 
 class Logins(Protocol):
@@ -156,9 +159,9 @@ class AccessGuard:
                 send = _noting(scope, send, lambda answer: self._note_uploads(owner, answer))
             elif _CALL.fullmatch(path):
                 send = _noting(scope, send, lambda answer: self._note_call(owner, answer))
-            if any(pattern.fullmatch(path) for pattern in (_CALL, _JOIN, _CANCEL)):
+            if _JSON.fullmatch(path):
                 body = await _whole(receive)
-                refused = self._refuse_session(owner, _session_of(body), bool(_JOIN.fullmatch(path)))
+                refused = await self._refuse_body(owner, path, body)
                 if refused is not None:
                     await answer(send, *refused)
                     return
@@ -180,6 +183,16 @@ class AccessGuard:
             scope["raw_path"] = scope["path"].encode()
             return None
         return None if self._uploaded.owns(owner, match[1]) else (403, "File not allowed")
+
+    async def _refuse_body(self, owner: Owner, path: str, body: bytes) -> tuple[int, str] | None:
+        """Status and reason where a JSON body is not looked at, or not in this session."""
+        if json_text.values_in(body) > json_text.MAX_VALUES:
+            return 413, f"The request holds too many values: the limit is {json_text.MAX_VALUES:,}"
+        if not any(pattern.fullmatch(path) for pattern in (_CALL, _JOIN, _CANCEL)):
+            return None
+        large = len(body) > LARGE_BYTES
+        session = await to_thread.run_sync(_session_of, body) if large else _session_of(body)
+        return self._refuse_session(owner, session, bool(_JOIN.fullmatch(path)))
 
     def _refuse_session(self, owner: Owner, session: str, joins: bool) -> tuple[int, str] | None:
         """Status and reason where a call may neither be made nor ended in a session; "" is none."""

@@ -16,6 +16,7 @@ from graph.workflow.file import Workflow, loads, save
 from graph.workflow.json_text import JsonRefused
 from graph.workflow.overrides import override
 from ui.server.uploaded_files import UploadedFiles
+from ui.studio.deadline import TakesLong
 from ui.studio.drafts import DraftRefused, Drafts
 from ui.studio.event_log import Event
 from ui.studio.interface import fields, values
@@ -116,7 +117,8 @@ class Calls:
         discretion = self._studio.discretion
         if isinstance(error, CallRefused):
             return error
-        if isinstance(error, InvalidWorkflow | LibraryError | QueueFull | UploadRefused | JsonRefused):
+        known = InvalidWorkflow | JsonRefused | LibraryError | QueueFull | TakesLong | UploadRefused
+        if isinstance(error, known):
             return CallRefused(discretion.text(owner, str(error)))
         return CallRefused(discretion.fault(owner, "the workflow could not be called", error))
 

@@ -15,7 +15,6 @@ from types import GenericAlias
 from typing import Any, Literal
 
 import gradio as gr
-from anyio import to_thread
 
 from graph.node import Param
 from graph.problems import InvalidWorkflow
@@ -25,6 +24,8 @@ from graph.workflow.literals import expected
 from ui.server.access_guard import owner_of
 from ui.server.calls import Calls, Picture
 from ui.server.gradio_private import result_file
+from ui.server.workflow_requests import LARGE_BYTES, LARGE_NODES, work
+from ui.studio.deadline import TakesLong
 from ui.studio.interface import Field, fields, outputs
 from ui.studio.library import LibraryError
 from ui.studio.owners import NOBODY, Owner
@@ -107,7 +108,11 @@ def _run_workflow(studio: Studio, calls: Calls) -> Callable[..., Any]:
         values = _json(inputs, "inputs")
         if not isinstance(values, dict):
             raise gr.Error("inputs must be the text of a JSON object", print_exception=False)
-        found = await to_thread.run_sync(_found, studio, calls, owner, workflow)
+        large = len(workflow) > LARGE_BYTES
+        try:
+            found = await work(large, _found, studio, calls, owner, workflow)
+        except TakesLong as long:
+            raise gr.Error(str(long), print_exception=False) from None
         back = await _called(calls, owner, found, values)
         return {key: _plain(value) for key, value in back.items()}
 
@@ -130,7 +135,7 @@ def _found(studio: Studio, calls: Calls, owner: Owner, workflow: str) -> Workflo
 async def _called(calls: Calls, owner: Owner, workflow: Workflow, values: dict[str, Any]) -> dict[str, Any]:
     """Run it and wait; what goes wrong is told as it is."""
     try:
-        run = await to_thread.run_sync(calls.start, owner, workflow, values)
+        run = await work(len(workflow.nodes) > LARGE_NODES, calls.start, owner, workflow, values)
         return await calls.outputs(owner, run)
     except Exception as error:
         raise gr.Error(str(calls.refused(owner, error)), print_exception=False) from None

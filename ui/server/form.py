@@ -9,7 +9,6 @@ from inspect import Parameter, Signature
 from typing import Any
 
 import gradio as gr
-from anyio import to_thread
 
 from graph.node import Param
 from graph.workflow.file import Workflow
@@ -17,6 +16,7 @@ from graph.workflow.json_text import excerpt, read
 from ui.server.access_guard import owner_of
 from ui.server.calls import CallRefused, Calls, Picture, given_back
 from ui.server.markdown import to_html
+from ui.server.workflow_requests import LARGE_NODES, work
 from ui.studio.event_log import Event
 from ui.studio.interface import Field, fields, outputs
 from ui.studio.runs import UnknownRun
@@ -199,7 +199,7 @@ def _runner(
         idle = [gr.Button(interactive=True), gr.Button(interactive=False)]
         try:
             values = {field.name: _value(field, value) for field, value in zip(known, given, strict=True)}
-            id = await to_thread.run_sync(calls.start, owner, workflow, values)
+            id = await work(len(workflow.nodes) > LARGE_NODES, calls.start, owner, workflow, values)
         except Exception as error:
             yield ["", _problem(str(calls.refused(owner, error))), gr.skip(), *idle]
             return

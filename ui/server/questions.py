@@ -13,13 +13,14 @@ from inspect import signature
 from typing import Any, get_type_hints
 
 from graph.nodetypes.catalogue_json import describe
-from graph.patience import interruptible
+from graph.patience import interruptible, patiently
 from graph.problems import InvalidWorkflow
 from graph.workflow import json_text
 from graph.workflow.file import Workflow, save
 from graph.workflow.json_text import excerpt
 from ui.server.calls import CallRefused, Calls
-from ui.studio.edits import Edits, PlanTakesLong, Superseded
+from ui.studio.deadline import TakesLong
+from ui.studio.edits import Edits, Superseded
 from ui.studio.gallery import Result
 from ui.studio.library import Conflict, LibraryError
 from ui.studio.owners import Owner
@@ -75,7 +76,7 @@ class Questions:
         _check_fields(method, owner, fields)
         try:
             return method(owner, **fields)
-        except (CallRefused, LibraryError, QueueFull, UnknownRun, Refused) as error:
+        except (CallRefused, LibraryError, QueueFull, Refused, TakesLong, UnknownRun) as error:
             raise Refused(self._studio.discretion.text(owner, str(error))) from None
         except InvalidWorkflow as invalid:
             raise Refused(self._studio.discretion.text(owner, str(invalid.problems[0]))) from None
@@ -114,13 +115,13 @@ class Questions:
         """What would run; nothing, where a newer edit of the same tab is asked for meanwhile."""
         del base  # there is one place only where relative paths start
         try:
-            with interruptible(self._edits.patience(owner.id, tab)):
+            with interruptible(self._edits.begin(owner.id, tab)):
                 read = self._studio.read(workflow)
                 nodes, because = self._studio.plan(owner, read, to)
                 return {"problems": [], "nodes": nodes, "because": because}
         except Superseded:
             return {**_NO_PLAN, "superseded": True}
-        except PlanTakesLong as long:
+        except TakesLong as long:
             return {**_NO_PLAN, "problems": [{"message": str(long)}]}
         except InvalidWorkflow as invalid:
             problems = [problem.as_dict() for problem in invalid.problems]
@@ -229,7 +230,8 @@ class Questions:
             return []
         params: dict[str, dict[str, Any]] = {}
         return [
-            self._result(found, params) for found in self._studio.gallery.pictures(owner.id, workflow[:100])
+            self._result(found, params)
+            for found in patiently(self._studio.gallery.pictures(owner.id, workflow[:100]), every=1)
         ]
 
     def draft(self, owner: Owner, workflow: Any, base: str = "") -> dict[str, Any]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from anyio import to_thread
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from ui.server.access_guard import owner_of
 from ui.server.questions import Questions, Refused, fields_of
+from ui.server.workflow_requests import LARGE_BYTES, work
+from ui.studio.deadline import TakesLong
 from ui.studio.owners import Owner
 
 
@@ -25,7 +26,11 @@ def add_questions(app: FastAPI, answers: Questions) -> None:
     @app.post("/gradio_api/component_server/")
     async def ask(request: Request) -> Response:
         body = await request.body()
-        return await to_thread.run_sync(_answer, answers, owner_of(request), body)
+        try:
+            large = len(body) > LARGE_BYTES
+            return await work(large, _answer, answers, owner_of(request), body)
+        except TakesLong as long:
+            return JSONResponse(json.dumps({"error": str(long)}))
 
 
 def _answer(answers: Questions, owner: Owner, body: bytes) -> Response:
@@ -39,6 +44,8 @@ def _answer(answers: Questions, owner: Owner, body: bytes) -> Response:
         answer = {"answer": answers.answer(str(question), owner, fields_of(fields))}
     except Refused as refused:
         answer = {"error": str(refused)}
+    except TakesLong:
+        raise
     except Exception as error:
         answer = {"error": answers.fault(owner, error)}
     return JSONResponse(json.dumps(answer))

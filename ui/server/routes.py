@@ -23,8 +23,11 @@ from graph.problems import InvalidWorkflow
 from graph.workflow.file import loads
 from ui.server.access_guard import owner_of
 from ui.server.questions import Questions
+from ui.server.workflow_requests import LARGE_BYTES, work
+from ui.studio.deadline import TakesLong
 from ui.studio.event_log import Event, EventLog
 from ui.studio.gallery import thumbnail
+from ui.studio.owners import Owner
 from ui.studio.runs import UnknownRun
 from ui.studio.studio import Studio
 from ui.studio.templates import picture, templates
@@ -114,11 +117,11 @@ def add_routes(app: FastAPI, studio: Studio, answers: Questions) -> None:
     async def open_file(request: Request) -> Response:
         content = await request.body()
         try:
-            read = await anyio.to_thread.run_sync(loads, content)
-            opened = await anyio.to_thread.run_sync(answers.opened, owner_of(request), read)
+            return await work(len(content) > LARGE_BYTES, _opened, answers, owner_of(request), content)
         except InvalidWorkflow as invalid:
             return _refused(studio.discretion.text(owner_of(request), str(invalid.problems[0])))
-        return JSONResponse(opened)
+        except TakesLong as long:
+            return _refused(str(long))
 
     @router.get("/runs/{run}/events")
     async def events(request: Request, run: str, since: int = 0) -> Response:
@@ -131,6 +134,10 @@ def add_routes(app: FastAPI, studio: Studio, answers: Questions) -> None:
         return StreamingResponse(_stream(log, since, seen), media_type="text/event-stream", headers=headers)
 
     app.include_router(router)
+
+
+def _opened(answers: Questions, owner: Owner, content: bytes) -> Response:
+    return JSONResponse(answers.opened(owner, loads(content)))
 
 
 async def _stream(log: EventLog, since: int, seen: Callable[[Event], Event]) -> AsyncIterator[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ui.memory import limit_memory
+from ui.memory import limit_memory, rarely_search_for_garbage
 from ui.server.reach import Reach
 from ui.studio.limits import CONNECTIONS
 from ui.studio.studio import Studio
@@ -53,6 +53,7 @@ def serve(studio: Studio, opened: socket.socket, reach: Reach) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server(studio, reach) as serving:
         limit_memory()
+        rarely_search_for_garbage()
         for line in welcome(reach.host, opened.getsockname()[1], reach.accounts is not None):
             print(line, flush=True)
         try:

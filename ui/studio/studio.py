@@ -25,7 +25,7 @@ from graph.cache.results import MEMORY_LIMIT, Results
 from graph.context import Environment
 from graph.files.allowed import FileRefused, Files, FingerprintIndex, Privacy, models_folder
 from graph.nodetypes.catalogue import Catalogue
-from graph.patience import interruptible
+from graph.patience import patiently
 from graph.planning.explain import explain
 from graph.planning.plan import plan
 from graph.problems import InvalidWorkflow, Problem
@@ -35,7 +35,6 @@ from graph.workflow.file import FORMAT, VERSION, Workflow, from_json
 from graph.workflow.migrate import up_to_date
 from ui.studio import limits as most
 from ui.studio.discretion import Discretion
-from ui.studio.edits import Edits, PlanTakesLong
 from ui.studio.gallery import Gallery
 from ui.studio.job import Job
 from ui.studio.library import Library, Room
@@ -176,10 +175,7 @@ class Studio:
     def problems(self, owner: Owner, workflow: Workflow) -> list[dict[str, str]]:
         """Everything that is wrong with a workflow."""
         try:
-            with interruptible(Edits().patience(owner.id, "")):
-                self.plan(owner, workflow)
-        except PlanTakesLong as long:
-            return [{"message": str(long)}]
+            self.plan(owner, workflow)
         except InvalidWorkflow as invalid:
             return [problem.as_dict() for problem in invalid.problems]
         return []
@@ -230,7 +226,7 @@ class Studio:
 
     def _keep_pictures(self, owner: Owner, workflow: Workflow, files: Files) -> None:
         """Keep what a workflow names by content, and is known from elsewhere, as its owner's pictures."""
-        for node in workflow.nodes.values():
+        for node in patiently(workflow.nodes.values()):
             for value in node.params.values():
                 prefix, _, sha256 = value.partition(":") if isinstance(value, str) else ("", "", "")
                 if prefix != "sha256" or self.uploads.owns(owner.id, sha256):
@@ -256,7 +252,7 @@ class Studio:
             return data
         left = dict(assets)
         pixels = 0
-        for sha256, text in assets.items():
+        for sha256, text in patiently(assets.items(), every=1):
             content = _carried(sha256, text)
             if content is None:
                 continue

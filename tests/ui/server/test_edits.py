@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from anyio import create_task_group, sleep
 
-from tests.ui.browser import Browser
+from graph.workflow import json_text
+from tests.ui.browser import Browser, Refusal
 from tests.ui.serving import places, served, toys_and_pictures
-from ui.studio import edits
-from ui.studio.edits import Edits, PlanTakesLong, Superseded
+from tests.ui.studio.test_runs import awaited
+from ui.server.workflow_requests import LARGE_AT_ONCE, work
+from ui.studio import deadline
+from ui.studio.deadline import TakesLong
+from ui.studio.edits import Edits, Superseded
 from ui.studio.studio import Studio
 
 
@@ -31,20 +37,19 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_newer_edit_of_the_same_tab_ends_an_older_one() -> None:
     known = Edits()
-    first, other_tab, nobody = known.patience("a", "t"), known.patience("a", "u"), known.patience("b", "t")
+    first, other_tab, nobody = known.begin("a", "t"), known.begin("a", "u"), known.begin("b", "t")
     first()
-    second = known.patience("a", "t")
+    second = known.begin("a", "t")
     with pytest.raises(Superseded):
         first()
-    for check in (second, other_tab, nobody, known.patience("a", "")):
+    for check in (second, other_tab, nobody, known.begin("a", "")):
         check()
 
 
 def test_a_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edits, "PLAN_SECONDS", 0.0)
-    check = Edits().patience("a", "t")
-    time.sleep(0.01)
-    with pytest.raises(PlanTakesLong, match="takes more than 0 s, which is the limit here"):
+    monkeypatch.setattr(deadline, "SECONDS", 0.0)
+    check = deadline.deadline()
+    with pytest.raises(TakesLong, match="takes more than 0 s, which is the limit here"):
         check()
 
 
@@ -65,9 +70,80 @@ def test_over_http(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     older.join(30)
     assert answers["older"] == {"problems": [], "nodes": {}, "because": {}, "superseded": True}
     assert len(answers["newer"]["nodes"]) == 20_000  # type: ignore[arg-type]
-    monkeypatch.setattr(edits, "PLAN_SECONDS", 0.05)
+    monkeypatch.setattr(deadline, "SECONDS", 0.05)
     (problem,) = browser.ask("plan", workflow=workflow)["problems"]
     assert problem["message"].startswith("planning this workflow takes more than")
+
+
+@pytest.mark.parametrize(
+    ("question", "fields"),
+    [
+        ("start", {}),
+        ("file_text", {}),
+        ("draft", {}),
+        ("save", {"name": "long", "revision": None}),
+    ],
+)
+def test_every_look_at_a_workflow_ends_in_time(
+    url: str, monkeypatch: pytest.MonkeyPatch, question: str, fields: dict[str, object]
+) -> None:
+    monkeypatch.setattr(deadline, "SECONDS", 0.05)
+    with pytest.raises(Refusal, match="takes more than 0 s, which is the limit here"):
+        Browser(url).enter().ask(question, workflow=chain(20_000), **fields)
+
+
+def test_a_file_that_takes_long_is_not_opened(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = Browser(url).enter().http
+    content = json.dumps(chain(20_000))
+    assert http.post("/kandinsky/open", content=content).status_code == 200
+    monkeypatch.setattr(deadline, "SECONDS", 0.05)
+    answer = http.post("/kandinsky/open", content=content)
+    assert answer.status_code == 422
+    assert "takes more than" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "route",
+    ["component_server", "queue/join", "call/run_workflow", "call/v2/run_workflow", "cancel", "reset"],
+)
+def test_bodies_of_very_many_values_are_not_parsed(url: str, route: str) -> None:
+    """31 MB of empty lists took 1.7 GB and 20 s, on the event loop."""
+    http = Browser(url).enter().http
+    head = b'{"session_hash": "many", "event_id": "many", "fn_index": 0, "fn_name": "hello", "data": ['
+    limit = json_text.MAX_VALUES
+    body = head + b"[]," * (limit // 2) + b"0]}"
+    answer = http.post(f"/gradio_api/{route}", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 413
+    assert answer.json()["error"] == f"The request holds too many values: the limit is {limit:,}"
+
+
+def test_large_workflows_take_turns_and_small_ones_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[int] = []
+    most = 0
+    go_on = threading.Event()
+
+    def task(number: int) -> None:
+        nonlocal most
+        at_work.append(number)
+        most = max(most, len(at_work))
+        go_on.wait(10)
+        at_work.remove(number)
+
+    async def all_at_once() -> None:
+        async with create_task_group() as group:
+            for number in range(2 * LARGE_AT_ONCE):
+                group.start_soon(work, True, task, number)
+            assert await work(False, lambda: "small") == "small"
+            while len(at_work) < LARGE_AT_ONCE:
+                await sleep(0.01)
+            monkeypatch.setattr(deadline, "SECONDS", 0.05)
+            with pytest.raises(TakesLong):
+                await work(True, lambda: "late")
+            go_on.set()
+
+    awaited(all_at_once())
+    assert most == LARGE_AT_ONCE
+    assert not at_work
 
 
 def test_others_are_answered_while_a_large_workflow_is_planned(url: str) -> None:
