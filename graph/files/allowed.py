@@ -242,7 +242,7 @@ class Files:
             if self._content_of(beside) == wanted:
                 return LocalFile(beside, beside.name, wanted)
         own = self._own_inputs().get(wanted) if self.privacy is None else None
-        if own is not None:
+        if own is not None and self._content_of(own) == wanted:  # it may have been edited since
             return LocalFile(own, own.name, wanted)
         shown = f"{called[:90]!r} ({text})" if called else f"{text!r}"
         if self.privacy is not None:

@@ -113,7 +113,7 @@ class Idle:
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
     """A queue that takes runs and begins none."""
-    monkeypatch.setattr(Runs, "_work", lambda self: None)
+    monkeypatch.setattr(Runs, "_work", lambda _self: None)
     made = Runs()
     yield made
     made.close()
