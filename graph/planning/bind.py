@@ -147,7 +147,7 @@ def _leads(link: Link, bound: Mapping[str, Bound]) -> bool:
 
 def _check_interface(workflow: Workflow, bound: Mapping[str, Bound], problems: Problems) -> None:
     for side, entries in (("inputs", workflow.inputs), ("outputs", workflow.outputs)):
-        for entry in entries.values():
+        for entry in patiently(entries.values()):
             where = f"interface {side} {entry.name!r}"
             for target in entry.targets:
                 item = bound.get(target.node)

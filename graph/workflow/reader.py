@@ -48,7 +48,7 @@ class Reader:
         if isinstance(interface, dict):
             self._keys(interface, {"inputs": dict, "outputs": dict})
         inputs, outputs = (
-            {name: self._entry(side, name, value) for name, value in items(_get(interface, side))}
+            {name: self._entry(side, name, value) for name, value in patiently(items(_get(interface, side)))}
             for side in ("inputs", "outputs")
         )
         return Workflow(data, nodes, inputs, outputs, folder, tuple(self.problems))

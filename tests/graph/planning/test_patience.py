@@ -77,6 +77,11 @@ def test_planning_asks_every_thousand_nodes_whether_to_go_on(tmp_path: Path) -> 
         from_json(data, tmp_path)
     with pytest.raises(Enough), interruptible(stop), interruptible(ask):  # both count
         from_json(data, tmp_path)
+    entries = {"inputs": {f"i{i}": f"n{i}.a" for i in range(5000)}}
+    asked = 0
+    with interruptible(ask):
+        from_json({**data, "nodes": {}, "interface": entries}, tmp_path)
+    assert asked >= 5
     with pytest.raises(Enough), interruptible(stop):
         save(Workflow(data, {}, {}, {}))
     assert list(patiently(range(3))) == [0, 1, 2]
